@@ -1,0 +1,235 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { z } from 'zod'
+import { LOG_LEVELS } from './log.ts'
+import { SENSOR_TYPES, sensorId } from './reading.ts'
+import { EXIT, Stop } from './run.ts'
+
+/**
+ * Every variable of the environment, its default and its meaning: the one schema behind all programs, `.env.example`
+ * (a test holds them equal) and `--print-config`. Bun reads `.env` by itself; flags of a command win over both.
+ */
+const hostPort = /^[A-Za-z0-9._-]+:\d{1,5}$/
+const brokers = z
+  .string()
+  .transform((text) => text.split(',').map((b) => b.trim()))
+  .refine((list) => list.length > 0 && list.every((b) => hostPort.test(b)), 'must be host:port,host:port,…')
+const port = z.coerce.number().int().min(1).max(65_535)
+const count = z.coerce.number().int().min(0)
+const positive = z.coerce.number().int().min(1)
+const decimal = z.coerce.number()
+const text = z.string().min(1)
+const choice = <const T extends readonly [string, ...string[]]>(values: T) => z.enum(values)
+const name = sensorId
+
+/** `2s`, `500ms`, `1m`, or a bare number of seconds → milliseconds. */
+const duration = z
+  .string()
+  .regex(/^\d+(\.\d+)?\s*(ms|s|m|h)?$/, 'must be a duration such as 2s, 500ms, 1m or 2')
+  .transform(parseDuration)
+  .refine((ms) => ms > 0, 'must be longer than 0')
+
+/** `256MiB`, `1GiB`, or a bare number of bytes → bytes. */
+const size = z
+  .string()
+  .regex(/^\d+\s*(KiB|MiB|GiB)?$/, 'must be a size such as 256MiB')
+  .transform((t) => {
+    const unit = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }[t.match(/[KMG]iB/)?.[0] ?? ''] ?? 1
+    return Number.parseInt(t, 10) * unit
+  })
+
+const about = <T extends z.ZodType>(type: T, section: string, meaning: string, secret = false) =>
+  type.meta({ section, meaning, secret })
+
+const thresholds = (type: string, warning: string, critical: string, unit: string, interval: string) =>
+  ({
+    interval: about(duration.optional(), 'Fleet factory', `Interval of ${type} sensors; default ${interval}`),
+    warning: about(decimal.default(+warning), 'Limits', `${type} ${unit}: high (warning)`),
+    critical: about(decimal.default(+critical), 'Limits', `${type} ${unit}: high-high (critical)`),
+  }) as const
+const temperature = thresholds('temperature', '35', '40', '°C', '3s')
+const vibration = thresholds('vibration', '5', '7', 'mm/s', '4s')
+const energy = thresholds('energy', '150', '180', 'kW', '10s')
+const humidity = thresholds('humidity', '60', '65', '%', '5s')
+const pressure = thresholds('pressure', '1040', '1045', 'hPa', '6s')
+
+export const environment = z.object({
+  FLEET: about(
+    choice(['factory', 'soda', 'iot', 'all']).default('factory'),
+    'Start',
+    'Which fleets run: factory, soda, iot or all',
+  ),
+  PORT_OFFSET: about(
+    count.max(40_000).default(0),
+    'Start',
+    'Added to every default port, so that two plants fit on one machine',
+  ),
+  STATE_DIR: about(text.default('.factory'), 'Start', 'Where the local stack keeps data, logs and pid files'),
+  CONSUMERS: about(positive.max(100).default(3), 'Start', 'Consumers that `bun start` runs'),
+
+  KAFKA_BROKERS: about(
+    brokers.optional(),
+    'Kafka',
+    'Bootstrap servers; default localhost:9092,localhost:9094,localhost:9096 (plus PORT_OFFSET)',
+  ),
+  SENSOR_TOPIC: about(text.default('sensor-data'), 'Kafka', 'Readings of fleet factory'),
+  ALERT_TOPIC: about(text.default('alerts'), 'Kafka', 'Transitions of alarms'),
+  CONSUMER_GROUP: about(text.default('sensor-processors'), 'Kafka', 'Group that shares the partitions'),
+  TOPIC_REPLICATION: about(
+    positive.max(9).default(3),
+    'Kafka',
+    'Copies of each partition; min.insync.replicas is 2 where this is 2 or more',
+  ),
+
+  DATABASE_URL: about(
+    z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+    'PostgreSQL',
+    'Default postgresql://factory_user:factory_pass@localhost:5432/factory_monitoring (plus PORT_OFFSET), or made of POSTGRES_*',
+    true,
+  ),
+  POSTGRES_HOST: about(text.default('localhost'), 'PostgreSQL', 'Host, where DATABASE_URL is not set'),
+  POSTGRES_PORT: about(port.optional(), 'PostgreSQL', 'Port; default 5432 (plus PORT_OFFSET)'),
+  POSTGRES_DB: about(text.default('factory_monitoring'), 'PostgreSQL', 'Database'),
+  POSTGRES_USER: about(text.default('factory_user'), 'PostgreSQL', 'User, owner of the schema'),
+  POSTGRES_PASSWORD: about(text.default('factory_pass'), 'PostgreSQL', 'Password of that user', true),
+
+  PRODUCER_ID: about(name.optional(), 'Producer', 'Name of this producer; default plant, or its SENSOR_TYPE'),
+  SPOOL_DIR: about(text.optional(), 'Producer', 'Where accepted readings wait; default STATE_DIR/spool'),
+  SPOOL_MAX_SIZE: about(
+    size.default(256 * 1024 ** 2),
+    'Producer',
+    'Room for unsent readings; default 256MiB',
+  ),
+  SPOOL_WHEN_FULL: about(
+    choice(['block', 'drop-oldest']).default('block'),
+    'Producer',
+    'block: the fleet waits; drop-oldest: the oldest unsent are given up, counted and named',
+  ),
+  SEED: about(count.default(1), 'Producer', 'Seed of the simulation: same seed and clock, same readings'),
+
+  SENSOR_TYPE: about(
+    choice(SENSOR_TYPES).optional(),
+    'Fleet factory',
+    'Only sensors of this type; without it the whole plant',
+  ),
+  SENSOR_ID: about(name.optional(), 'Fleet factory', 'One sensor of this id instead of the plant’s'),
+  SAMPLING_INTERVAL: about(
+    duration.optional(),
+    'Fleet factory',
+    'Interval of all sensors, over the ones per type',
+  ),
+  TEMPERATURE_INTERVAL: temperature.interval,
+  VIBRATION_INTERVAL: vibration.interval,
+  ENERGY_INTERVAL: energy.interval,
+  HUMIDITY_INTERVAL: humidity.interval,
+  PRESSURE_INTERVAL: pressure.interval,
+  FACTORY_SECTION: about(text.default('production'), 'Fleet factory', 'Section, for SENSOR_ID'),
+  MACHINE_ID: about(text.default('machine-001'), 'Fleet factory', 'Machine, for SENSOR_ID'),
+  ZONE: about(text.default('zone-a'), 'Fleet factory', 'Zone, for SENSOR_ID'),
+
+  SENSOR_COUNT: about(positive.default(1000), 'Fleet iot', 'Devices'),
+  SENSOR_INTERVAL: about(duration.default(2000), 'Fleet iot', 'Interval of each device; default 2s'),
+  SCHEMA_REGISTRY_URL: about(
+    z.url().optional(),
+    'Fleet iot',
+    'Confluent API of the schema registry; default http://localhost:8081/apis/ccompat/v7 (plus PORT_OFFSET)',
+  ),
+  MAX_TEMPERATURE: about(decimal.default(50), 'Fleet iot', 'High limit of device temperature, °C'),
+  MIN_HUMIDITY: about(decimal.default(10), 'Fleet iot', 'Low limit of device humidity, %'),
+
+  CONSUMER_ID: about(name.default('consumer-1'), 'Consumer', 'Name of this consumer'),
+  MAX_SENSORS: about(
+    positive.default(10_000),
+    'Consumer',
+    'Unknown sensors are registered up to this number; what is beyond becomes a dead letter',
+  ),
+  TEMPERATURE_WARNING_THRESHOLD: temperature.warning,
+  TEMPERATURE_CRITICAL_THRESHOLD: temperature.critical,
+  VIBRATION_WARNING_THRESHOLD: vibration.warning,
+  VIBRATION_CRITICAL_THRESHOLD: vibration.critical,
+  ENERGY_WARNING_THRESHOLD: energy.warning,
+  ENERGY_CRITICAL_THRESHOLD: energy.critical,
+  HUMIDITY_WARNING_THRESHOLD: humidity.warning,
+  HUMIDITY_CRITICAL_THRESHOLD: humidity.critical,
+  PRESSURE_WARNING_THRESHOLD: pressure.warning,
+  PRESSURE_CRITICAL_THRESHOLD: pressure.critical,
+  READINGS_RETENTION_DAYS: about(
+    positive.default(30),
+    'Consumer',
+    'Days of readings kept; older daily partitions are dropped',
+  ),
+
+  MONITORING_HOST: about(text.default('127.0.0.1'), 'Monitor', 'Address that the monitor listens on'),
+  MONITORING_PORT: about(port.optional(), 'Monitor', 'Port of the monitor; default 5000 (plus PORT_OFFSET)'),
+  METRICS_PORT: about(
+    port.optional(),
+    'Monitor',
+    'Port of this process’s /metrics; without it none is opened',
+  ),
+
+  LOG_LEVEL: about(choice(LOG_LEVELS).default('INFO'), 'Logs', 'DEBUG, INFO, WARN or ERROR'),
+  LOG_FILE: about(text.optional(), 'Logs', 'JSON lines go here too, rotated at 10 MB'),
+})
+
+export type Environment = z.infer<typeof environment>
+/** The environment with the defaults that depend on other variables filled in. */
+export type Config = Environment &
+  Required<
+    Pick<
+      Environment,
+      'KAFKA_BROKERS' | 'DATABASE_URL' | 'MONITORING_PORT' | 'SPOOL_DIR' | 'SCHEMA_REGISTRY_URL'
+    >
+  >
+
+/** Parses the environment; every fault is in the one message. Throws Stop with exit code 78. */
+export function parseConfig(env: Record<string, string | undefined> = process.env): Config {
+  const given = withSecretFiles(env)
+  const parsed = environment.safeParse(given)
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map((issue) => {
+      const key = String(issue.path[0])
+      const secret = environment.shape[key as keyof Environment]?.meta()?.secret
+      return `  ${key} ${issue.message}: got ${secret ? '(secret)' : JSON.stringify(given[key])}`
+    })
+    throw new Stop(
+      `Cannot start: the configuration has ${faults.length} fault(s)\n${faults.join('\n')}`,
+      EXIT.config,
+    )
+  }
+  return withDerived(parsed.data)
+}
+
+function withDerived(env: Environment): Config {
+  const at = (base: number) => base + env.PORT_OFFSET
+  const user = encodeURIComponent(env.POSTGRES_USER)
+  const password = encodeURIComponent(env.POSTGRES_PASSWORD)
+  const host = `${env.POSTGRES_HOST}:${env.POSTGRES_PORT ?? at(5432)}`
+  return {
+    ...env,
+    KAFKA_BROKERS: env.KAFKA_BROKERS ?? [9092, 9094, 9096].map((p) => `localhost:${at(p)}`),
+    DATABASE_URL: env.DATABASE_URL ?? `postgresql://${user}:${password}@${host}/${env.POSTGRES_DB}`,
+    MONITORING_PORT: env.MONITORING_PORT ?? at(5000),
+    SPOOL_DIR: env.SPOOL_DIR ?? `${env.STATE_DIR}/spool`,
+    SCHEMA_REGISTRY_URL: env.SCHEMA_REGISTRY_URL ?? `http://localhost:${at(8081)}/apis/ccompat/v7`,
+  }
+}
+
+/** `NAME_FILE` gives the value of a secret `NAME` from a file, as Docker secrets do. Empty variables count as unset. */
+function withSecretFiles(env: Record<string, string | undefined>): Record<string, string | undefined> {
+  const result: Record<string, string | undefined> = {}
+  for (const [key, type] of Object.entries(environment.shape)) {
+    const file = type.meta()?.secret ? env[`${key}_FILE`] : undefined
+    if (file) {
+      if (!existsSync(file))
+        throw new Stop(`Cannot start: ${key}_FILE names no file: got "${file}"`, EXIT.config)
+      result[key] = readFileSync(file, 'utf8').trim()
+    } else if (env[key] !== undefined && env[key] !== '') {
+      result[key] = env[key]
+    }
+  }
+  return result
+}
+
+export function parseDuration(text: string): number {
+  const unit = text.match(/ms|s|m|h/)?.[0] ?? 's'
+  return Number.parseFloat(text) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit]!
+}

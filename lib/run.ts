@@ -1,0 +1,87 @@
+import { log } from './log.ts'
+
+/** Exit codes of every program here (sysexits.h where it has one). */
+export const EXIT = { ok: 0, fault: 1, usage: 2, unavailable: 69, tempFail: 75, config: 78 } as const
+
+/** A condition under which the program ends with one clear message and a code of its own, without a stack trace. */
+export class Stop extends Error {
+  constructor(
+    message: string,
+    readonly exitCode: number,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.name = 'Stop'
+  }
+}
+
+/**
+ * Runs a program: the first SIGINT or SIGTERM aborts the signal (finish the batch, commit, close), the second exits at
+ * once. Anything that nobody caught ends the process with 1, so that a supervisor starts it afresh.
+ */
+export async function run(
+  name: string,
+  main: (signal: AbortSignal) => Promise<number | void>,
+): Promise<never> {
+  const stop = new AbortController()
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143)
+    log.info('process.stopping', { signal })
+    stop.abort()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  process.on('unhandledRejection', (reason) => die('process.unhandled_rejection', reason))
+  process.on('uncaughtException', (error) => die('process.uncaught_exception', error))
+  try {
+    const code = (await main(stop.signal)) ?? EXIT.ok
+    log.info('process.stopped', { name, code })
+    await log.close()
+    process.exit(code)
+  } catch (error) {
+    if (error instanceof Stop) {
+      log.error('process.failed', { name, error: error.message })
+      await log.close()
+      process.exit(error.exitCode)
+    }
+    die('process.failed', error)
+  }
+}
+
+function die(event: string, error: unknown): never {
+  log.error(event, { error: error instanceof Error ? error : String(error) })
+  process.exit(EXIT.fault)
+}
+
+/** Resolves after `ms`, or at once when the signal aborts: loops check the signal themselves. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve()
+    const done = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal?.addEventListener('abort', done, { once: true })
+  })
+}
+
+/** The promise, or a rejection naming `what` once `ms` are over: no wait for a server is without an end. */
+export function withDeadline<T>(promise: PromiseLike<T>, ms: number, what: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new DeadlineError(`Cannot ${what}: no answer within ${ms} ms`)), ms)
+    promise.then(
+      (value) => {
+        clearTimeout(timer)
+        resolve(value)
+      },
+      (error) => {
+        clearTimeout(timer)
+        reject(error)
+      },
+    )
+  })
+}
+
+export class DeadlineError extends Error {}

@@ -1,0 +1,37 @@
+import type { Config } from './config.ts'
+
+export interface TopicPlan {
+  topic: string
+  partitions: number
+  /** bytes of the largest record batch; the consumer's fetch size must not be smaller */
+  config: Record<string, string>
+}
+
+const DAY_MS = 86_400_000
+
+/** Every topic of every fleet (SPEC §5b). Keys decide the partition, so a count is changed only by `topics --partitions` on a drained topic. */
+export function topicPlan(config: Config): TopicPlan[] {
+  const dataDays = 7 // at least three times the longest planned outage: a gap in the log is a loss
+  const plan = (topic: string, partitions: number, retentionDays: number): TopicPlan => ({
+    topic,
+    partitions,
+    config: {
+      'min.insync.replicas': String(Math.min(2, config.TOPIC_REPLICATION)),
+      'unclean.leader.election.enable': 'false',
+      'retention.ms': String(retentionDays * DAY_MS),
+      'max.message.bytes': String(1024 * 1024),
+      'message.timestamp.after.max.ms': String(3_600_000), // a far-future stamp would defeat retention
+    },
+  })
+  const sources = [plan(config.SENSOR_TOPIC, 3, dataDays)]
+  const alerts = [plan(config.ALERT_TOPIC, 2, 30)]
+  if (config.FLEET === 'soda' || config.FLEET === 'all') {
+    sources.push(plan('SENSOR_READINGS', 3, dataDays), plan('SENSOR_HEARTBEAT', 3, 1))
+  }
+  if (config.FLEET === 'iot' || config.FLEET === 'all') {
+    sources.push(plan('sensor.raw', 6, dataDays))
+    alerts.push(plan('sensor.alert', 3, 30))
+  }
+  const deadLetters = sources.map((t) => plan(`${t.topic}.dlt`, 3, 30))
+  return [...sources, ...alerts, ...deadLetters]
+}
