@@ -1,0 +1,63 @@
+import postgres from 'postgres'
+import { log } from '../log.ts'
+import { withDeadline } from '../run.ts'
+import type { Role } from './migrate.ts'
+
+export type Sql = postgres.Sql<{ bigint: number }>
+export type Transaction = postgres.TransactionSql<{ bigint: number }>
+
+/** bigint columns (offsets, counts) as numbers: all of ours stay far below 2^53. */
+const bigintAsNumber = {
+  to: 20,
+  from: [20],
+  serialize: (x: number) => String(x),
+  parse: (x: string) => Number(x),
+}
+
+export interface ConnectOptions {
+  role?: Role
+  /** what pg_stat_activity shows */
+  name: string
+  max?: number
+  statementTimeoutMs?: number
+}
+
+/**
+ * A pool of connections to PostgreSQL under one role. Opens nothing until the first query. Time limits are the server's
+ * (a frozen client must not hold locks) and, through `ask`, ours (a dead server must not hold us).
+ */
+export function connect(url: string, options: ConnectOptions): Sql {
+  return postgres(url, {
+    max: options.max ?? 2,
+    connect_timeout: 5, // seconds; a server that does not shake hands by then is away
+    idle_timeout: 0, // connections stay: the next batch must not wait for a handshake
+    max_lifetime: 3600,
+    keep_alive: 5,
+    fetch_types: false, // no array types are asked for; saves one catalogue query a connection
+    prepare: true,
+    onnotice: (notice) => log.debug('postgres.notice', { message: notice.message }),
+    types: { bigint: bigintAsNumber },
+    connection: {
+      application_name: options.name,
+      timezone: 'UTC',
+      ...(options.role ? { role: options.role } : {}),
+      // Five seconds after its owner froze inside a transaction the row locks are free again.
+      idle_in_transaction_session_timeout: 5000,
+      lock_timeout: 5000,
+      statement_timeout: options.statementTimeoutMs ?? 10_000,
+    },
+  }) as Sql
+}
+
+/** 15 s: longer than the server's own statement_timeout, so that its more exact error comes first. */
+const ANSWER_MS = 15_000
+
+/** Awaits a database call, but never for ever. */
+export function ask<T>(what: string, query: PromiseLike<T>, ms = ANSWER_MS): Promise<T> {
+  return withDeadline(query, ms, what)
+}
+
+/** Closes without waiting for what hangs. Closing twice is harmless. */
+export async function closeSql(sql: Sql): Promise<void> {
+  await sql.end({ timeout: 2 }).catch(() => {})
+}
