@@ -1,0 +1,165 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { adaptive, DEFAULT_ADAPTIVE_RULE } from '../detect/adaptive.ts'
+import { DEFAULT_EQUIPMENT_RULE, equipment } from '../detect/equipment.ts'
+import { EXIT, run, Stop } from '../run.ts'
+import { parseMicrosAssumingUtc } from '../time.ts'
+
+const HELP = `Usage: bun run detect FILE… --out DIR [--learn 400] [--json]
+
+The consumer's own detectors on recordings, offline, at the product's default thresholds.
+
+One value (timestamp,value; separated by commas):
+  writes DIR/<parent>/<name>.csv with timestamp,value,anomaly_score
+  anomaly_score is 0 to 1; from 0.5 on the product would raise an alarm
+Many channels (separated by semicolons, first column datetime; columns anomaly and changepoint are not looked at):
+  writes DIR/<parent>/<name>.csv with datetime,score,anomaly
+  the baseline is learnt from the first --learn rows (the commissioning) and then frozen
+
+Options:
+  --out DIR     where results go (made if missing)
+  --learn ROWS  length of the commissioning of a machine (default 400)
+  --json        one JSON object a file on standard output
+Exit: 0 done · 1 a file can't be read · 2 usage
+`
+/** Columns that tell the truth of a recording: never an input. */
+const TRUTH = new Set(['anomaly', 'changepoint'])
+
+interface Report {
+  file: string
+  out: string
+  rows: number
+  skipped: number
+  alarms: number
+  ms: number
+}
+
+export async function detect(args: string[]): Promise<number> {
+  const { files, out, learn, json } = parse(args)
+  for (const file of files) {
+    const started = performance.now()
+    const lines = read(file)
+    const separator = lines[0]?.includes(';') ? ';' : ','
+    const header = (lines[0] ?? '').split(separator).map((h) => h.trim())
+    const target = join(out, basename(dirname(resolve(file))), basename(file))
+    const many = separator === ';' && header[0] === 'datetime'
+    const result = many ? detectMachine(file, header, lines, learn) : detectSensor(file, header, lines)
+    mkdirSync(dirname(target), { recursive: true })
+    writeFileSync(target, result.text)
+    const { rows, skipped, alarms } = result
+    const report: Report = { file, out: target, rows, skipped, alarms, ms: performance.now() - started }
+    process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(report))
+  }
+  return EXIT.ok
+}
+
+function detectSensor(file: string, header: string[], lines: string[]) {
+  const timeColumn = header.indexOf('timestamp')
+  const valueColumn = header.indexOf('value')
+  if (timeColumn < 0 || valueColumn < 0)
+    throw new Stop(
+      `Cannot read ${file}: its first line must name timestamp and value: got "${header.join(',').slice(0, 80)}"`,
+      EXIT.fault,
+    )
+  const state = adaptive.create()
+  const text = ['timestamp,value,anomaly_score']
+  let skipped = 0
+  let alarms = 0
+  for (const line of lines.slice(1)) {
+    const cells = line.split(',')
+    const at = parseMicrosAssumingUtc((cells[timeColumn] ?? '').trim())
+    const value = number(cells[valueColumn])
+    let score = 0
+    if (Number.isFinite(at) && Number.isFinite(value))
+      score = adaptive.step(state, { at, value, quality: 1 }, DEFAULT_ADAPTIVE_RULE).score
+    else skipped++
+    if (score >= 0.5) alarms++
+    text.push(`${cells[timeColumn] ?? ''},${cells[valueColumn] ?? ''},${score}`)
+  }
+  return { text: `${text.join('\n')}\n`, rows: lines.length - 1, skipped, alarms }
+}
+
+function detectMachine(file: string, header: string[], lines: string[], learn: number) {
+  const columns = header.flatMap((name, i) => (i > 0 && !TRUTH.has(name) ? [i] : []))
+  if (columns.length === 0)
+    throw new Stop(`Cannot read ${file}: no channel beside datetime: got "${header.join(';')}"`, EXIT.fault)
+  const detector = equipment(columns.length)
+  const state = detector.create()
+  const rule = { ...DEFAULT_EQUIPMENT_RULE, commissioning: learn }
+  const values = new Float64Array(columns.length)
+  const text = ['datetime,score,anomaly']
+  let skipped = 0
+  let alarms = 0
+  let before = false
+  for (const line of lines.slice(1)) {
+    const cells = line.split(';')
+    const at = parseMicrosAssumingUtc((cells[0] ?? '').trim())
+    columns.forEach((column, i) => (values[i] = number(cells[column])))
+    if (!Number.isFinite(at)) {
+      skipped++
+      text.push(`${cells[0] ?? ''},,`)
+      continue
+    }
+    const { score, active } = detector.step(state, { at, values, quality: 1 }, rule)
+    if (active && !before) alarms++
+    before = active
+    text.push(`${cells[0]},${score},${active ? 1 : 0}`)
+  }
+  return { text: `${text.join('\n')}\n`, rows: lines.length - 1, skipped, alarms }
+}
+
+/** An empty cell is no reading (Number('') would be 0). */
+function number(cell: string | undefined): number {
+  const text = (cell ?? '').trim()
+  return text === '' ? NaN : Number(text)
+}
+
+function read(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8')
+      .replace(/^\uFEFF/, '')
+      .split(/\r?\n/)
+      .filter((line) => line !== '')
+  } catch (cause) {
+    throw new Stop(`Cannot read ${file}: ${cause instanceof Error ? cause.message : cause}`, EXIT.fault, {
+      cause,
+    })
+  }
+}
+
+function describe({ file, out, rows, skipped, alarms, ms }: Report): string {
+  const left = skipped > 0 ? `, ${skipped} unreadable` : ''
+  return `${file}: ${rows} rows${left}, ${alarms} alarm(s), ${ms.toFixed(0)} ms → ${out}\n`
+}
+
+function parse(args: string[]) {
+  const usage = (problem: string) => new Stop(`Cannot detect: ${problem}: see --help`, EXIT.usage)
+  let given
+  try {
+    given = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        out: { type: 'string' },
+        learn: { type: 'string', default: '400' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+  } catch (cause) {
+    throw usage(cause instanceof Error ? cause.message : String(cause))
+  }
+  const { values, positionals } = given
+  if (values.help) {
+    process.stdout.write(HELP)
+    process.exit(EXIT.ok)
+  }
+  const learn = Number(values.learn)
+  if (positionals.length === 0) throw usage('no file is named')
+  if (!values.out) throw usage('--out DIR is missing')
+  if (!Number.isInteger(learn) || learn < 20) throw usage(`--learn must be 20 or more: got "${values.learn}"`)
+  return { files: positionals, out: values.out, learn, json: values.json }
+}
+
+if (import.meta.main) await run('detect', () => detect(process.argv.slice(2)))
