@@ -1,0 +1,33 @@
+import type { Identity, Reading } from '../reading.ts'
+import { sleep } from '../run.ts'
+import { nowMicros, type Micros } from '../time.ts'
+
+/** Who measures. A fleet knows neither Kafka nor the spool: it yields what was measured, when it is due. */
+export interface Fleet {
+  name: string
+  /** the one type that it measures, for producer_health; null where there are several */
+  sensorType: string | null
+  /**
+   * Batches of what is due, never empty. Ends when the fleet is finished or the signal aborts. Whoever iterates sets
+   * the pace: nothing more is measured ahead while a batch is being taken.
+   */
+  readings(signal: AbortSignal): AsyncIterable<Measured[]>
+}
+
+/** What a fleet hands to the spool: one reading and the message that it becomes. */
+export interface Measured {
+  topic: string
+  key: string
+  reading: Reading
+  /** the Kafka value, once the spool has given the reading its identity */
+  encode(id: Identity): string | Uint8Array
+}
+
+/** Time as a fleet sees it: a test, a score or a print-out puts its own in place of the wall's. */
+export interface Clock {
+  now(): Micros
+  /** resolves after `ms`, or at once when the signal aborts */
+  sleep(ms: number, signal: AbortSignal): Promise<void>
+}
+
+export const wallClock: Clock = { now: nowMicros, sleep }
