@@ -57,6 +57,21 @@ export function ask<T>(what: string, query: PromiseLike<T>, ms = ANSWER_MS): Pro
   return withDeadline(query, ms, what)
 }
 
+/** Sends a whole COPY … FROM STDIN inside a transaction; rejects with the server's error where it refuses the rows. */
+export async function copyIn(tx: Transaction, statement: string, bytes: Buffer): Promise<void> {
+  const stream = await tx.unsafe(statement).writable()
+  await new Promise<void>((resolve, reject) => {
+    stream.once('finish', resolve)
+    stream.once('error', reject)
+    stream.end(bytes)
+  })
+}
+
+/** SQLSTATE of what the server refused; null for everything else (a lost connection, a deadline). */
+export function sqlState(error: unknown): string | null {
+  return error instanceof postgres.PostgresError ? error.code : null
+}
+
 /** Closes without waiting for what hangs. Closing twice is harmless. */
 export async function closeSql(sql: Sql): Promise<void> {
   await sql.end({ timeout: 2 }).catch(() => {})

@@ -1,0 +1,146 @@
+import { ask, type Sql } from '../db/connect.ts'
+import { decodeCheckpoint } from './checkpoint.ts'
+import { createState, type PartitionState } from './partition.ts'
+
+/** Offsets that the log has of a partition: `low` is the first, `high` one beyond the last. */
+export interface LogRange {
+  low: number
+  high: number
+}
+
+export interface Claim {
+  epoch: number
+  /** the first offset that is not stored yet */
+  nextOffset: number
+  /** state as of `readFrom`; the log up to nextOffset is read again with outputs suppressed */
+  state: PartitionState
+  readFrom: number
+  /** what is to be told to people about this claim, null where all is well */
+  notice: { event: string; severity: 'warning' | 'error'; message: string } | null
+}
+
+/** The log is not the one that was being stored: going on would skip or mix readings, so the partition stands still. */
+export class LogReplaced extends Error {}
+
+/**
+ * Takes a partition over: the epoch rises, so that whoever held it before can no longer write. Reads the checkpoint,
+ * and checks that the log still has what is to be read. Throws LogReplaced where the topic was re-created or the
+ * cluster is another one; any database error means that the claim is to be tried again.
+ */
+export async function claimPartition(
+  sql: Sql,
+  clusterId: string,
+  topic: string,
+  partition: number,
+  owner: string,
+  log: LogRange,
+): Promise<Claim> {
+  await refuseOtherCluster(sql, clusterId, topic, partition)
+  const rows = await ask(
+    'claim the partition',
+    sql<{ next_offset: number; epoch: number; before: number }[]>`
+      insert into partition_progress (cluster_id, topic, partition, next_offset, epoch, owner, claimed_at)
+      values (${clusterId}, ${topic}, ${partition}, ${log.low}, 1, ${owner}, now())
+      on conflict (cluster_id, topic, partition) do update set epoch = partition_progress.epoch + 1,
+        owner = excluded.owner, claimed_at = excluded.claimed_at
+      returning next_offset, epoch`,
+  )
+  const row = rows[0]
+  if (!row) throw new Error(`Cannot claim ${topic}-${partition}: the database returned no row`)
+  if (row.next_offset > log.high) {
+    const message = `${topic}-${partition}: the log ends at ${log.high}, but readings up to ${row.next_offset} are stored: the topic was re-created or lost its end; look into it, then: bun run topics --accept-new-log ${topic}`
+    await ask(
+      'stop the partition',
+      sql`update partition_progress set stopped = ${message}
+        where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`,
+    )
+    throw new LogReplaced(message)
+  }
+  if (row.next_offset < log.low) return claimAfterLoss(sql, clusterId, topic, partition, log, row)
+  const restored = await restore(sql, clusterId, topic, partition, row.next_offset, log)
+  return { epoch: row.epoch, nextOffset: row.next_offset, ...restored }
+}
+
+/** Retention removed what was never stored: counted and told, then on from what is left. */
+async function claimAfterLoss(
+  sql: Sql,
+  clusterId: string,
+  topic: string,
+  partition: number,
+  log: LogRange,
+  row: { next_offset: number; epoch: number },
+): Promise<Claim> {
+  await ask(
+    'move past the lost offsets',
+    sql`update partition_progress set next_offset = ${log.low}, updated_at = now()
+      where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}
+        and epoch = ${row.epoch} and next_offset = ${row.next_offset}`,
+  )
+  const restored = await restore(sql, clusterId, topic, partition, row.next_offset, {
+    low: 0,
+    high: log.high,
+  })
+  return {
+    epoch: row.epoch,
+    nextOffset: log.low,
+    state: restored.state,
+    readFrom: log.low,
+    notice: {
+      event: 'log.gap',
+      severity: 'error',
+      message: `${topic}-${partition}: offsets ${row.next_offset} to ${log.low - 1} are gone from the log before they were stored (retention): ${log.low - row.next_offset} messages`,
+    },
+  }
+}
+
+async function refuseOtherCluster(
+  sql: Sql,
+  clusterId: string,
+  topic: string,
+  partition: number,
+): Promise<void> {
+  const others = await ask(
+    'look for another cluster',
+    sql<{ cluster_id: string }[]>`
+      select cluster_id from partition_progress p where topic = ${topic} and partition = ${partition}
+        and cluster_id <> ${clusterId} and next_offset > 0
+        and not exists (select 1 from partition_progress o where o.cluster_id = ${clusterId}
+          and o.topic = p.topic and o.partition = p.partition)`,
+  )
+  const other = others[0]
+  if (other) {
+    throw new LogReplaced(
+      `${topic}-${partition}: this database stores cluster ${other.cluster_id}, but the brokers are cluster ${clusterId}: use the right KAFKA_BROKERS or DATABASE_URL, or accept the new cluster: bun run topics --accept-new-log ${topic}`,
+    )
+  }
+}
+
+async function restore(
+  sql: Sql,
+  clusterId: string,
+  topic: string,
+  partition: number,
+  nextOffset: number,
+  log: LogRange,
+): Promise<Pick<Claim, 'state' | 'readFrom' | 'notice'>> {
+  const rows = await ask(
+    'read the checkpoint',
+    sql<{ at_offset: number; version: number; state: Uint8Array }[]>`
+      select at_offset, version, state from partition_checkpoints
+      where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`,
+  )
+  const stored = rows[0]
+  const state = stored ? decodeCheckpoint(stored.state, stored.version) : createState()
+  const at = stored && state ? stored.at_offset : log.low
+  if (at >= log.low && at <= nextOffset && state) return { state, readFrom: at, notice: null }
+  const why = state ? `offsets from ${at} are gone from the log` : `version ${stored?.version} is unknown`
+  return {
+    state: state ?? createState(),
+    readFrom: Math.min(Math.max(at, log.low), nextOffset),
+    notice: {
+      event: 'checkpoint.incomplete',
+      severity: 'warning',
+      message: `${topic}-${partition}: the checkpoint cannot be continued exactly (${why}): detectors learn anew from offset ${Math.max(at, log.low)}`,
+    },
+  }
+}

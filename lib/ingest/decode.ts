@@ -1,0 +1,158 @@
+import { z } from 'zod'
+import {
+  factoryMessage,
+  fromFactoryMessage,
+  isPlainText,
+  LEVELS,
+  MAX_VALUE_BYTES,
+  type FactoryMessage,
+  type Reading,
+} from '../reading.ts'
+
+/** A message that cannot become readings: why, in a word to sort by and a sentence to read. */
+export class Fault {
+  constructor(
+    readonly reason: FaultReason,
+    readonly message: string,
+  ) {}
+}
+export type FaultReason =
+  | 'tombstone'
+  | 'empty'
+  | 'too_large'
+  | 'not_json'
+  | 'encoding'
+  | 'decode'
+  | 'schema'
+  | 'sensor_limit'
+  | 'storage'
+
+export interface Decoded {
+  /** the sensor or device whose running number the message carries */
+  source: string
+  readings: Reading[]
+  /** fields that the schema does not know: ignored, and counted */
+  unknownFields: number
+}
+
+export type Decoder = (value: Buffer | null) => Decoded | Fault
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const KNOWN_FIELDS = Object.keys(factoryMessage.shape).length
+
+/** Bytes of topic sensor-data → one reading. Never throws: whatever is wrong comes back as a Fault. */
+export function decodeFactory(value: Buffer | null): Decoded | Fault {
+  const text = jsonText(value)
+  if (text instanceof Fault) return text
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch (error) {
+    return new Fault('decode', `is not JSON: ${brief(error)}`)
+  }
+  if (!isCertainlyValid(parsed)) {
+    const checked = factoryMessage.safeParse(parsed)
+    if (!checked.success) return new Fault('schema', issuesOf(checked.error))
+    return finish(text, checked.data, fieldCount(parsed))
+  }
+  return finish(text, parsed, fieldCount(parsed))
+}
+
+function finish(text: string, message: FactoryMessage, fields: number): Decoded | Fault {
+  if (message.value === 0 && UNDERFLOW.test(text)) {
+    return new Fault('schema', 'value: is smaller than a double can hold, it would become 0')
+  }
+  const known = fields - KNOWN_FIELDS
+  return {
+    source: message.sensor_id,
+    readings: [fromFactoryMessage(message)],
+    unknownFields: Math.max(0, known),
+  }
+}
+
+/** 1e-400 parses to 0 without a word: a zero with a digit other than 0 before its exponent. */
+const UNDERFLOW = /"value"\s*:\s*-?[\d.]*[1-9][\d.]*[eE]-/
+
+function jsonText(value: Buffer | null): string | Fault {
+  if (value === null) return new Fault('tombstone', 'has no value: a reading is never deleted by key')
+  if (value.length === 0) return new Fault('empty', 'has an empty value')
+  if (value.length > MAX_VALUE_BYTES) {
+    return new Fault('too_large', `has ${value.length} bytes: at most ${MAX_VALUE_BYTES} are looked into`)
+  }
+  if (value[0] === 0) return new Fault('not_json', 'begins with byte 0: this topic carries JSON, not Avro')
+  try {
+    return utf8.decode(value)
+  } catch {
+    return new Fault('encoding', 'is not valid UTF-8')
+  }
+}
+
+function issuesOf(error: z.ZodError): string {
+  return error.issues
+    .slice(0, 5)
+    .map((issue) => `${issue.path.join('.') || 'message'}: ${issue.message}`)
+    .join('; ')
+}
+
+function brief(error: unknown): string {
+  return error instanceof Error ? error.message.slice(0, 200) : 'unreadable'
+}
+
+function fieldCount(parsed: unknown): number {
+  return typeof parsed === 'object' && parsed !== null ? Object.keys(parsed).length : 0
+}
+
+// The checks by hand below accept only what the schema accepts too (a property test holds them to it); what they do not
+// accept goes to the schema, which decides and words the reason. They cost a thirtieth of it.
+
+/** canonical form only: other valid forms are the schema's to judge */
+const TIMESTAMP = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z$/
+const SENSOR_ID = /^[A-Za-z0-9._:-]{1,64}$/
+const WORD = /^[a-z][a-z0-9_.-]{0,31}$/
+
+function isCertainlyValid(m: unknown): m is FactoryMessage {
+  if (!isRecord(m)) return false
+  const { location, metadata, value, quality } = m
+  return (
+    typeof value === 'number' &&
+    value <= Number.MAX_SAFE_INTEGER &&
+    value >= -Number.MAX_SAFE_INTEGER &&
+    typeof m.timestamp === 'string' &&
+    TIMESTAMP.test(m.timestamp) &&
+    typeof m.sensor_id === 'string' &&
+    SENSOR_ID.test(m.sensor_id) &&
+    typeof m.sensor_type === 'string' &&
+    WORD.test(m.sensor_type) &&
+    isShortText(m.unit, 16) &&
+    isRecord(location) &&
+    isShortText(location.factory_section, 64) &&
+    isShortText(location.machine_id, 64) &&
+    isShortText(location.zone, 64) &&
+    (m.alert_level === undefined || (LEVELS as readonly unknown[]).includes(m.alert_level)) &&
+    (quality === undefined || (typeof quality === 'number' && quality >= 0 && quality <= 1)) &&
+    (metadata === undefined || (isRecord(metadata) && Object.values(metadata).every(isPlainScalar)))
+  )
+}
+
+function isRecord(x: unknown): x is Record<string, unknown> {
+  return typeof x === 'object' && x !== null && !Array.isArray(x)
+}
+
+function isShortText(x: unknown, max: number): x is string {
+  return typeof x === 'string' && x.length <= max && (KNOWN_TEXTS.has(x) || isNewPlainText(x))
+}
+
+/** Units, machines and zones are few: each is looked at once. Bounded, so that a flood of names cannot fill memory. */
+const KNOWN_TEXTS = new Set<string>()
+
+function isNewPlainText(x: string): boolean {
+  if (!isPlainText(x)) return false
+  if (KNOWN_TEXTS.size < 10_000) KNOWN_TEXTS.add(x)
+  return true
+}
+
+function isPlainScalar(x: unknown): boolean {
+  if (typeof x === 'number') return Number.isFinite(x)
+  if (typeof x === 'string') return x.isWellFormed() && !x.includes('\0')
+  return typeof x === 'boolean' || x === null
+}

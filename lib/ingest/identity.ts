@@ -1,0 +1,40 @@
+import type { Identity } from '../reading.ts'
+
+/** kafkajs gives one Buffer a header, an array where a name is repeated */
+export type Headers = Record<string, Buffer | string | (Buffer | string)[] | undefined>
+
+const RUN_ID = /^[A-Za-z0-9._:-]{1,64}$/
+const SEQ = /^[1-9]\d{0,14}$/
+
+/** Run and running number from the headers `run-id` and `seq`; null where they are missing or malformed (a foreign producer). */
+export function identityOf(headers: Headers | undefined): Identity | null {
+  if (!headers) return null
+  const runId = single(headers['run-id'])
+  const seq = single(headers.seq)
+  if (runId === null || seq === null || !RUN_ID.test(runId) || !SEQ.test(seq)) return null
+  return { runId, seq: Number(seq) }
+}
+
+function single(header: Headers[string]): string | null {
+  if (header === undefined || Array.isArray(header) || header.length > 64) return null
+  return typeof header === 'string' ? header : header.toString('latin1')
+}
+
+const KEEP_HEADERS = 20
+const KEEP_CHARACTERS = 256
+
+/** Headers for the dead-letter row: bounded, as text that PostgreSQL takes. */
+export function describeHeaders(headers: Headers | undefined): Record<string, string> {
+  const kept = Object.entries(headers ?? {}).slice(0, KEEP_HEADERS)
+  return Object.fromEntries(
+    kept.map(([name, header]) => {
+      const first = Array.isArray(header) ? header[0] : header
+      const text = first === undefined ? '' : first.toString('utf8').slice(0, KEEP_CHARACTERS)
+      return [storable(name.slice(0, KEEP_CHARACTERS)), storable(text)]
+    }),
+  )
+}
+
+function storable(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\uFFFD')
+}

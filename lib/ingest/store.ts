@@ -1,0 +1,247 @@
+import { clearedMessage, raisedMessage, type ClearedAlarm, type RaisedAlarm } from '../alarm/alarm.ts'
+import { ask, copyIn, type Sql, type Transaction } from '../db/connect.ts'
+import { CHECKPOINT_VERSION } from './checkpoint.ts'
+import { COPY_COLUMNS } from './copy.ts'
+import { describeHeaders } from './identity.ts'
+import type { Outputs, SensorState } from './partition.ts'
+
+/** The row of partition_progress that this batch moves. */
+export interface Position {
+  clusterId: string
+  topic: string
+  partition: number
+  /** what next_offset must be now, and what it becomes */
+  expected: number
+  next: number
+  epoch: number
+}
+
+export interface Batch {
+  position: Position
+  outputs: Outputs
+  /** state as of position.next, where a checkpoint is due */
+  checkpoint: Buffer | null
+  /** sensors whose newest reading is to be shown */
+  latest: SensorState[]
+  topicKey: number
+  detectedBy: string
+  alertTopic: string
+}
+
+/** Somebody else owns the partition, or the batch was already stored: nothing of it was written. */
+export class Fenced extends Error {}
+
+const COPY_READINGS = `copy readings (${COPY_COLUMNS.map((c) => `"${c}"`).join(', ')}) from stdin (format binary)`
+const DEAD_LETTER_KEEPS_BYTES = 64 * 1024
+
+/**
+ * Stores a batch in one transaction, whose first statement is the compare-and-set on partition_progress: its row lock
+ * orders rival owners, and where it finds no row (Fenced) nothing else happens. On any other error the outcome may be
+ * unknown (a COMMIT without an answer): the caller claims the partition again and goes on from what is stored there.
+ */
+export async function storeBatch(sql: Sql, batch: Batch): Promise<void> {
+  const { outputs, position } = batch
+  await ask(
+    'store a batch',
+    sql.begin(async (tx) => {
+      await moveProgress(tx, position, outputs)
+      if (outputs.copy.rows > 0) await copyIn(tx, COPY_READINGS, outputs.copy.finish())
+      if (outputs.deadLetters.length > 0) await insertDeadLetters(tx, batch)
+      if (outputs.unspilled.length > 0) await forgetGaps(tx, batch)
+      if (outputs.spilled.length > 0) await rememberGaps(tx, batch)
+      if (outputs.raised.length > 0) await raise(tx, outputs.raised, batch.alertTopic)
+      if (outputs.cleared.length > 0) await clear(tx, outputs.cleared, batch.alertTopic)
+      if (batch.latest.length > 0) await showLatest(tx, batch)
+      if (batch.checkpoint) await writeCheckpoint(tx, position, batch.checkpoint)
+    }),
+  )
+}
+
+async function moveProgress(tx: Transaction, p: Position, outputs: Outputs): Promise<void> {
+  const c = outputs.counters
+  const newest = Number.isFinite(outputs.newestMeasuredAt) ? outputs.newestMeasuredAt / 1e6 : null
+  const moved = await tx`
+    update partition_progress set
+      next_offset = ${p.next}, updated_at = now(),
+      newest_measured_at = greatest(newest_measured_at, to_timestamp(${newest}::float8)),
+      stored = stored + ${c.stored}, dead_lettered = dead_lettered + ${c.dead_lettered},
+      repeated = repeated + ${c.repeated}, conflicting = conflicting + ${c.conflicting},
+      missing = missing + ${c.missing}, filled = filled + ${c.filled},
+      unidentified = unidentified + ${c.unidentified}, late = late + ${c.late},
+      unknown_fields = unknown_fields + ${c.unknown_fields}
+    where cluster_id = ${p.clusterId} and topic = ${p.topic} and partition = ${p.partition}
+      and next_offset = ${p.expected} and epoch = ${p.epoch}`
+  if (moved.count !== 1) {
+    throw new Fenced(
+      `Cannot store ${p.topic}-${p.partition} from offset ${p.expected}: epoch ${p.epoch} no longer owns it`,
+    )
+  }
+}
+
+async function insertDeadLetters(tx: Transaction, batch: Batch): Promise<void> {
+  const { clusterId, topic, partition } = batch.position
+  for (const { message, fault, identity, source } of batch.outputs.deadLetters) {
+    const { key, value, headers, offset } = message
+    await tx`
+      insert into dead_letters (cluster_id, topic, partition, "offset", reason, message, key, value, value_bytes,
+        value_sha256, headers, sensor_id, run_id, seq, detected_by)
+      values (${clusterId}, ${topic}, ${partition}, ${offset}, ${fault.reason}, ${fault.message.slice(0, 1000)},
+        ${key?.subarray(0, DEAD_LETTER_KEEPS_BYTES) ?? null}, ${value?.subarray(0, DEAD_LETTER_KEEPS_BYTES) ?? null},
+        ${value?.length ?? 0}, ${value ? sha256(value) : null}, ${JSON.stringify(describeHeaders(headers))}::text::jsonb,
+        ${source}, ${identity?.runId ?? null}, ${identity?.seq ?? null}, ${batch.detectedBy})`
+  }
+}
+
+function sha256(bytes: Uint8Array): Buffer {
+  return Buffer.from(new Bun.CryptoHasher('sha256').update(bytes).digest())
+}
+
+async function forgetGaps(tx: Transaction, batch: Batch): Promise<void> {
+  const { topic, partition } = batch.position
+  for (const { source, runId } of batch.outputs.unspilled) {
+    await tx`delete from sequence_gaps where topic = ${topic} and partition = ${partition}
+      and sensor_id = ${source} and run_id = ${runId}`
+  }
+}
+
+async function rememberGaps(tx: Transaction, batch: Batch): Promise<void> {
+  const { topic, partition } = batch.position
+  for (const { source, runId, ranges } of batch.outputs.spilled) {
+    for (const { from, to } of ranges) {
+      await tx`insert into sequence_gaps (topic, partition, sensor_id, run_id, from_seq, to_seq)
+        values (${topic}, ${partition}, ${source}, ${runId}, ${from}, ${to})
+        on conflict (topic, partition, sensor_id, run_id, from_seq) do update set to_seq = excluded.to_seq`
+    }
+  }
+}
+
+interface OutboxEntry {
+  topic: string
+  key: string
+  alert_id: string
+  payload: Record<string, unknown>
+}
+
+async function raise(tx: Transaction, raised: RaisedAlarm[], alertTopic: string): Promise<void> {
+  await tx`
+    insert into alerts (alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_value, sensor_unit,
+      sensor_alert_level, location, detected_by, description, rule_id, rule_version, why, late, topic, partition,
+      "offset", peak_value)
+    select alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_value, sensor_unit,
+      sensor_alert_level, location, detected_by, description, rule_id, rule_version, why, late, topic, partition,
+      "offset", sensor_value
+    from jsonb_populate_recordset(null::alerts, ${JSON.stringify(raised)}::text::jsonb)
+    on conflict (alert_id) do nothing`
+  await journal(
+    tx,
+    raised.map((a) => ({
+      ...a,
+      transition: 'raised',
+      at: a.timestamp,
+      actor: a.detected_by,
+      reason: a.description,
+    })),
+  )
+  await enqueue(
+    tx,
+    raised.map((a) => ({
+      topic: alertTopic,
+      key: a.sensor_id,
+      alert_id: a.alert_id,
+      payload: raisedMessage(a),
+    })),
+  )
+  await tx`select pg_notify('alerts', ${raised.length > 1 ? '' : (raised[0]?.alert_id ?? '')})`
+}
+
+async function clear(tx: Transaction, cleared: ClearedAlarm[], alertTopic: string): Promise<void> {
+  await tx`
+    update alerts set active = false, cleared_at = c.cleared_at, cleared_offset = c.cleared_offset,
+      peak_value = c.peak_value, updated_at = now()
+    from jsonb_to_recordset(${JSON.stringify(cleared)}::text::jsonb)
+      as c (alert_id uuid, cleared_at timestamptz, cleared_offset bigint, peak_value float8)
+    where alerts.alert_id = c.alert_id`
+  await journal(
+    tx,
+    cleared.map((c) => ({
+      alert_id: c.alert_id,
+      sensor_id: c.raised.sensor_id,
+      rule_id: c.raised.rule_id,
+      transition: 'cleared',
+      at: c.cleared_at,
+      actor: c.detected_by,
+      reason: c.description,
+    })),
+  )
+  await enqueue(
+    tx,
+    cleared.map((c) => ({
+      topic: alertTopic,
+      key: c.raised.sensor_id,
+      alert_id: c.alert_id,
+      payload: clearedMessage(c),
+    })),
+  )
+  await tx`select pg_notify('alerts', '')`
+}
+
+interface JournalEntry {
+  alert_id: string
+  sensor_id: string
+  rule_id: string
+  transition: string
+  at: string
+  actor: string
+  reason: string
+}
+
+async function journal(tx: Transaction, entries: JournalEntry[]): Promise<void> {
+  await tx`
+    insert into alert_journal (alert_id, sensor_id, rule_id, transition, at, actor, reason)
+    select alert_id, sensor_id, rule_id, transition, at, actor, reason
+    from jsonb_to_recordset(${JSON.stringify(entries)}::text::jsonb) as e (alert_id uuid, sensor_id text, rule_id text,
+      transition text, at timestamptz, actor text, reason text)`
+}
+
+async function enqueue(tx: Transaction, entries: OutboxEntry[]): Promise<void> {
+  await tx`
+    insert into outbox (topic, key, alert_id, payload)
+    select topic, key, alert_id, payload
+    from jsonb_to_recordset(${JSON.stringify(entries)}::text::jsonb)
+      as e (topic text, key text, alert_id uuid, payload jsonb)`
+  await tx`select pg_notify('outbox', '')`
+}
+
+async function showLatest(tx: Transaction, batch: Batch): Promise<void> {
+  const rows = batch.latest.map((s) => ({
+    sensor_id: s.reading.sensorId,
+    sensor_key: s.sensorKey,
+    measured_us: s.reading.measuredAt,
+    value: s.reading.value,
+    level: s.level,
+    quality: s.reading.quality,
+    flags: s.flags,
+    log_offset: s.offset,
+    readings: s.count,
+  }))
+  await tx`
+    insert into sensor_latest (sensor_id, sensor_key, measured_at, value, level, quality, flags, topic_key, partition,
+      "offset", readings, updated_at)
+    select sensor_id, sensor_key, timestamptz 'epoch' + measured_us * interval '1 microsecond', value, level, quality,
+      flags, ${batch.topicKey}::smallint, ${batch.position.partition}::smallint, log_offset, readings, now()
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as l (sensor_id text, sensor_key integer,
+      measured_us float8, value float8, level smallint, quality real, flags integer, log_offset bigint, readings bigint)
+    order by sensor_id
+    on conflict (sensor_id) do update set sensor_key = excluded.sensor_key, measured_at = excluded.measured_at,
+      value = excluded.value, level = excluded.level, quality = excluded.quality, flags = excluded.flags,
+      topic_key = excluded.topic_key, partition = excluded.partition, "offset" = excluded."offset",
+      readings = excluded.readings, updated_at = excluded.updated_at`
+}
+
+async function writeCheckpoint(tx: Transaction, p: Position, state: Buffer): Promise<void> {
+  await tx`
+    insert into partition_checkpoints (cluster_id, topic, partition, at_offset, version, state)
+    values (${p.clusterId}, ${p.topic}, ${p.partition}, ${p.next}, ${CHECKPOINT_VERSION}, ${state})
+    on conflict (cluster_id, topic, partition) do update set at_offset = excluded.at_offset,
+      version = excluded.version, state = excluded.state, written_at = now()`
+}
