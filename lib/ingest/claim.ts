@@ -12,8 +12,8 @@ export interface Claim {
   epoch: number
   /** the first offset that is not stored yet */
   nextOffset: number
-  /** state as of `readFrom`; the log up to nextOffset is read again with outputs suppressed */
-  state: PartitionState
+  /** state as of `readFrom`; the log up to nextOffset is read again with outputs suppressed; null: what is in memory still holds */
+  state: PartitionState | null
   readFrom: number
   /** what is to be told to people about this claim, null where all is well */
   notice: { event: string; severity: 'warning' | 'error'; message: string } | null
@@ -24,7 +24,7 @@ export class LogReplaced extends Error {}
 
 /**
  * Takes a partition over: the epoch rises, so that whoever held it before can no longer write. Reads the checkpoint,
- * and checks that the log still has what is to be read. Throws LogReplaced where the topic was re-created or the
+ * unless `held` says that memory is as far as the table, and checks that the log still has what is to be read. Throws LogReplaced where the topic was re-created or the
  * cluster is another one; any database error means that the claim is to be tried again.
  */
 export async function claimPartition(
@@ -34,6 +34,7 @@ export async function claimPartition(
   partition: number,
   owner: string,
   log: LogRange,
+  held: { epoch: number; nextOffset: number } | null,
 ): Promise<Claim> {
   await refuseOtherCluster(sql, clusterId, topic, partition)
   const rows = await ask(
@@ -57,6 +58,16 @@ export async function claimPartition(
     throw new LogReplaced(message)
   }
   if (row.next_offset < log.low) return claimAfterLoss(sql, clusterId, topic, partition, log, row)
+  // Nobody has claimed it since we did and all that we hold is stored: a rebalance left it with us.
+  if (held && row.epoch === held.epoch + 1 && row.next_offset === held.nextOffset) {
+    return {
+      epoch: row.epoch,
+      nextOffset: row.next_offset,
+      state: null,
+      readFrom: row.next_offset,
+      notice: null,
+    }
+  }
   const restored = await restore(sql, clusterId, topic, partition, row.next_offset, log)
   return { epoch: row.epoch, nextOffset: row.next_offset, ...restored }
 }
@@ -122,7 +133,7 @@ async function restore(
   partition: number,
   nextOffset: number,
   log: LogRange,
-): Promise<Pick<Claim, 'state' | 'readFrom' | 'notice'>> {
+): Promise<{ state: PartitionState } & Pick<Claim, 'readFrom' | 'notice'>> {
   const rows = await ask(
     'read the checkpoint',
     sql<{ at_offset: number; version: number; state: Uint8Array }[]>`

@@ -1,4 +1,4 @@
-import { ask, type Sql } from '../db/connect.ts'
+import { ask, type Database } from '../db/connect.ts'
 import type { Reading } from '../reading.ts'
 import type { Keys } from './partition.ts'
 
@@ -31,7 +31,7 @@ interface SensorRow {
   critical_threshold: number | null
 }
 
-export function createKeyCache(sql: Sql): KeyCache {
+export function createKeyCache(database: Database): KeyCache {
   const sensors = new Map<string, number>()
   const sensorIds = new Set<string>()
   const runs = new Map<string, number>()
@@ -49,9 +49,9 @@ export function createKeyCache(sql: Sql): KeyCache {
       const [sensorRows, runRows, topicRows] = await ask(
         'read the sensors',
         Promise.all([
-          sql<SensorRow[]>`select * from sensors`,
-          sql<{ run_key: number; run_id: string }[]>`select run_key, run_id from runs`,
-          sql<{ topic_key: number; topic: string }[]>`select topic_key, topic from topics`,
+          database.sql<SensorRow[]>`select * from sensors`,
+          database.sql<{ run_key: number; run_id: string }[]>`select run_key, run_id from runs`,
+          database.sql<{ topic_key: number; topic: string }[]>`select topic_key, topic from topics`,
         ]),
       )
       sensors.clear()
@@ -65,10 +65,13 @@ export function createKeyCache(sql: Sql): KeyCache {
     async topic(name) {
       const known = topics.get(name)
       if (known !== undefined) return known
-      await ask('register the topic', sql`insert into topics (topic) values (${name}) on conflict do nothing`)
+      await ask(
+        'register the topic',
+        database.sql`insert into topics (topic) values (${name}) on conflict do nothing`,
+      )
       const rows = await ask(
         'read the topic',
-        sql<{ topic_key: number }[]>`select topic_key from topics where topic = ${name}`,
+        database.sql<{ topic_key: number }[]>`select topic_key from topics where topic = ${name}`,
       )
       const key = rows[0]?.topic_key
       if (key === undefined) throw new Error(`Cannot register topic ${name}: its row is not there`)
@@ -84,7 +87,7 @@ export function createKeyCache(sql: Sql): KeyCache {
         const described = JSON.stringify(readings.map(toRow))
         await ask(
           'register sensors',
-          sql`insert into sensors (sensor_id, sensor_type, unit, factory_section, machine_id, zone, warning_threshold, critical_threshold)
+          database.sql`insert into sensors (sensor_id, sensor_type, unit, factory_section, machine_id, zone, warning_threshold, critical_threshold)
             select sensor_id, sensor_type, unit, factory_section, machine_id, zone, warning_threshold, critical_threshold
             from jsonb_to_recordset(${described}::text::jsonb) as d (sensor_id text, sensor_type text, unit text,
               factory_section text, machine_id text, zone text, warning_threshold float8, critical_threshold float8)
@@ -94,16 +97,19 @@ export function createKeyCache(sql: Sql): KeyCache {
         keep(
           await ask(
             'read the new sensors',
-            sql<SensorRow[]>`select * from sensors
+            database.sql<SensorRow[]>`select * from sensors
               where sensor_id in (select jsonb_array_elements_text(${ids}::text::jsonb))`,
           ),
         )
       }
       for (const runId of runIds) {
-        await ask('register the run', sql`insert into runs (run_id) values (${runId}) on conflict do nothing`)
+        await ask(
+          'register the run',
+          database.sql`insert into runs (run_id) values (${runId}) on conflict do nothing`,
+        )
         const rows = await ask(
           'read the run',
-          sql<{ run_key: number }[]>`select run_key from runs where run_id = ${runId}`,
+          database.sql<{ run_key: number }[]>`select run_key from runs where run_id = ${runId}`,
         )
         if (rows[0]) runs.set(runId, rows[0].run_key)
       }

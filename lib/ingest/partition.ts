@@ -202,7 +202,7 @@ export function createProcessor(
     if (reading.measuredAt < arrivedAt - CLOCK_BEHIND || reading.measuredAt > arrivedAt + CLOCK_AHEAD) {
       flags |= FLAG.clock
     }
-    if (reading.measuredAt <= sensor.watermark || reading.measuredAt < arrivedAt - LATE_AFTER)
+    if (reading.measuredAt < sensor.watermark || reading.measuredAt < arrivedAt - LATE_AFTER)
       flags |= FLAG.late
     if (reading.metadata?.history === true) flags |= FLAG.history
     if (reading.quality < 0.5) flags |= FLAG.badQuality

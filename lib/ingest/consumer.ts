@@ -1,0 +1,220 @@
+import { createRuleBook } from '../alarm/rules.ts'
+import type { Config } from '../config.ts'
+import { createDatabase } from '../db/connect.ts'
+import type { KafkaClients } from '../kafka/client.ts'
+import { createGroup, type Group, type PartitionOwner } from '../kafka/group.ts'
+import { log } from '../log.ts'
+import { EXIT, sleep, Stop } from '../run.ts'
+import { LogReplaced } from './claim.ts'
+import { decodeFactory, type Decoder } from './decode.ts'
+import { createConsumerHealth, type ConsumerReport } from './health.ts'
+import { createKeyCache } from './keys.ts'
+import { Fenced } from './store.ts'
+import { createWorker, type Worker } from './worker.ts'
+
+/**
+ * A consumer: a member of the group, a worker for each of its partitions, and what it says of itself. Runs until the
+ * signal aborts; then finishes what is gathered, writes a checkpoint and leaves the group. Throws Stop (1) where only a
+ * fresh process helps, Stop (69) where Kafka is not there.
+ */
+export async function runConsumer(config: Config, clients: KafkaClients, signal: AbortSignal): Promise<void> {
+  const database = createDatabase(config.DATABASE_URL, { name: config.CONSUMER_ID, role: 'consumer', max: 3 })
+  const talk = createDatabase(config.DATABASE_URL, {
+    name: `${config.CONSUMER_ID}-health`,
+    role: 'consumer',
+    max: 1,
+  })
+  const health = createConsumerHealth(talk, config.CONSUMER_ID)
+  const decoders = decodersOf(config)
+  const keys = createKeyCache(database)
+  const rules = createRuleBook(config)
+  const workers = new Map<string, Worker>()
+  const highs = new Map<string, number>()
+  const standing = new Set<string>()
+  const died = Promise.withResolvers<string>()
+  let paused: string | null = null
+  let errors = 0
+  let lastError: ConsumerReport['lastError'] = null
+  let clusterId = ''
+
+  function workerOf(topic: string, partition: number): Worker {
+    const id = `${topic}-${partition}`
+    let worker = workers.get(id)
+    if (worker) return worker
+    worker = createWorker({
+      database,
+      keys,
+      clusterId,
+      topic,
+      partition,
+      consumerId: config.CONSUMER_ID,
+      decode: decoders.get(topic) ?? decodeFactory,
+      rules,
+      alertTopic: topic === 'sensor.raw' ? 'sensor.alert' : config.ALERT_TOPIC,
+      maxSensors: config.MAX_SENSORS,
+      onFailure: (error) => onFailure(topic, partition, error),
+      now: () => performance.timeOrigin + performance.now(),
+    })
+    workers.set(id, worker)
+    return worker
+  }
+
+  function onFailure(topic: string, partition: number, error: unknown): void {
+    if (signal.aborted) return
+    noteError(error)
+    if (error instanceof Fenced) {
+      log.warn('partition.fenced', { topic, partition, detail: error.message })
+      // A member that was frozen learns within a heartbeat (1 s) that it is out; only who is still in claims again.
+      group.reclaim(topic, partition, 3000)
+    } else {
+      paused = `PostgreSQL: ${messageOf(error)}`
+      log.warn('partition.paused', { topic, partition, error: error as Error })
+      group.reclaim(topic, partition, 100)
+    }
+  }
+
+  function noteError(error: unknown): void {
+    errors++
+    lastError = { message: messageOf(error), at: new Date() }
+  }
+
+  const owner: PartitionOwner = {
+    async claim(topic, partition, range) {
+      try {
+        if (clusterId === '') clusterId = await group.view.clusterId()
+        const offset = await workerOf(topic, partition).claim(range)
+        paused = null
+        standing.delete(`${topic}-${partition}`)
+        return offset
+      } catch (error) {
+        noteError(error)
+        if (error instanceof LogReplaced) {
+          standing.add(`${topic}-${partition}`)
+          log.error('partition.stopped', { topic, partition, detail: error.message })
+          await health.systemEvent('partition.stopped', 'error', error.message, { topic, partition })
+        } else {
+          paused = `PostgreSQL: ${messageOf(error)}`
+        }
+        throw error
+      }
+    },
+    async take(topic, partition, messages, highWatermark) {
+      highs.set(`${topic}-${partition}`, highWatermark)
+      await workerOf(topic, partition).take(messages)
+    },
+    isBacklogged: (topic, partition) => workerOf(topic, partition).isBacklogged(),
+    drained: (topic, partition) => workerOf(topic, partition).drained(),
+    release(topic, partition) {
+      workers.get(`${topic}-${partition}`)?.release()
+      highs.delete(`${topic}-${partition}`)
+    },
+    isFinal: (error) => error instanceof LogReplaced,
+  }
+
+  const group: Group = createGroup({
+    clients,
+    groupId: config.CONSUMER_GROUP,
+    topics: [...decoders.keys()],
+    owner,
+    onRebalance(event) {
+      log.info(event.type === 'rebalance_start' ? 'group.rebalancing' : 'group.joined', {
+        assigned: event.assigned,
+        gained: event.gained,
+        lost: event.lost,
+        duration_ms: event.durationMs,
+      })
+      void health.rebalance(config.CONSUMER_GROUP, event)
+    },
+    onDead: (reason) => died.resolve(reason),
+  })
+
+  async function reportLoop(until: AbortSignal): Promise<void> {
+    let before = { processed: 0, at: performance.now() }
+    let perSecond = 0
+    for (let round = 0; !until.aborted; round++) {
+      await sleep(1000, until)
+      for (const worker of workers.values()) worker.tick()
+      const processed = totalProcessed()
+      const elapsed = (performance.now() - before.at) / 1000
+      perSecond = 0.5 * perSecond + (0.5 * (processed - before.processed)) / elapsed
+      before = { processed, at: performance.now() }
+      await health.report(reportOf(statusOf(), perSecond))
+      if (round % 5 === 4) await group.commit(committable())
+    }
+  }
+
+  function totalProcessed(): number {
+    return [...workers.values()].reduce((sum, w) => sum + w.stats.processed, 0)
+  }
+
+  function statusOf(): ConsumerReport['status'] {
+    if (paused || standing.size > 0) return 'paused'
+    return group.assigned().length > 0 ? 'active' : 'standby'
+  }
+
+  function reportOf(status: ConsumerReport['status'], perSecond: number): ConsumerReport {
+    const mine = group.assigned().map((tp) => workers.get(`${tp.topic}-${tp.partition}`))
+    return {
+      status,
+      assigned: group.assigned(),
+      processed: totalProcessed(),
+      perSecond,
+      lag: lagOf(),
+      batchMs: mine.flatMap((w) => w?.stats.batchMs ?? []),
+      endToEndMs: mine.flatMap((w) => w?.stats.endToEndMs ?? []),
+      errors,
+      lastError,
+      pausedReason: paused ?? (standing.size > 0 ? `stopped: ${[...standing].join(', ')}` : null),
+    }
+  }
+
+  function lagOf(): number | null {
+    let lag = 0
+    for (const [id, high] of highs) lag += Math.max(0, high - (workers.get(id)?.nextOffset() ?? high))
+    return group.assigned().length > 0 ? lag : null
+  }
+
+  function committable() {
+    return group.assigned().flatMap((tp) => {
+      const offset = workers.get(`${tp.topic}-${tp.partition}`)?.nextOffset()
+      return offset === undefined || offset === null ? [] : [{ ...tp, offset }]
+    })
+  }
+
+  const reporting = new AbortController()
+  try {
+    await health.report(reportOf('starting', 0))
+    await group.start()
+    const reports = reportLoop(reporting.signal)
+    const reason = await Promise.race([died.promise, aborted(signal)])
+    reporting.abort()
+    await reports
+    if (reason !== null) {
+      await health.report({ ...reportOf('failed', 0), lastError: { message: reason, at: new Date() } })
+      throw new Stop(`Cannot go on consuming: ${reason}: the supervisor starts a fresh process`, EXIT.fault)
+    }
+    await health.report(reportOf('stopping', 0))
+    await Promise.all([...workers.values()].map((worker) => worker.close()))
+    await group.commit(committable())
+    await group.stop()
+    await health.report(reportOf('stopped', 0))
+  } finally {
+    reporting.abort()
+    await Promise.all([database.close(), talk.close()])
+  }
+}
+
+function decodersOf(config: Config): Map<string, Decoder> {
+  return new Map([[config.SENSOR_TOPIC, decodeFactory]])
+}
+
+function aborted(signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(null)
+    signal.addEventListener('abort', () => resolve(null), { once: true })
+  })
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

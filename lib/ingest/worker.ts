@@ -1,0 +1,377 @@
+import type { RuleBook } from '../alarm/rules.ts'
+import { DeadlineError } from '../run.ts'
+import { ask, sqlState, type Database } from '../db/connect.ts'
+import { log } from '../log.ts'
+import type { Identity } from '../reading.ts'
+import { encodeCheckpoint } from './checkpoint.ts'
+import { claimPartition, type LogRange } from './claim.ts'
+import { Fault, type Decoded, type Decoder } from './decode.ts'
+import { identityOf } from './identity.ts'
+import type { KeyCache } from './keys.ts'
+import { unspill } from './marks.ts'
+import {
+  createOutputs,
+  createProcessor,
+  createState,
+  isDescribedAlike,
+  type Counters,
+  type Message,
+  type Outputs,
+  type PartitionState,
+  type SensorState,
+} from './partition.ts'
+import { storeBatch } from './store.ts'
+
+/**
+ * Stores one partition. States:
+ *   unclaimed → claim() → owned: take() moves the state in memory, one writer at a time stores what has gathered;
+ *   owned → any error while storing → failed: nothing in memory counts any more, `onFailure` asks for a new claim;
+ *   any → release() → unclaimed.
+ * Invariants: `stored` is next_offset in the database as of our last COMMIT; `position` ≥ `stored` is how far memory
+ * is; a checkpoint is only written together with the offset that it belongs to.
+ */
+export interface Worker {
+  /** takes the partition over; resolves to the offset to read from; rejects with the reason why not */
+  claim(range: LogRange): Promise<number>
+  /** moves by these messages; returns before they are stored */
+  take(messages: Message[]): Promise<void>
+  /** rows that wait for the writer: above the bound the caller waits for `drained` */
+  isBacklogged(): boolean
+  drained(): Promise<void>
+  /** stores what is due by time alone: newest values, checkpoint */
+  tick(): void
+  /** what is gathered is stored, with a checkpoint; afterwards the worker is unclaimed */
+  close(): Promise<void>
+  /** the partition is somebody else's now: forget everything */
+  release(): void
+  /** first offset not stored yet, as of our last COMMIT; null while unclaimed */
+  nextOffset(): number | null
+  readonly stats: WorkerStats
+}
+
+export interface WorkerStats {
+  processed: number
+  /** milliseconds of the last batches, from hand-over to COMMIT */
+  batchMs: number[]
+  /** milliseconds from measurement to COMMIT of the last batches' newest reading */
+  endToEndMs: number[]
+  stored: number
+  counters: Partial<Counters>
+}
+
+export interface WorkerOptions {
+  database: Database
+  keys: KeyCache
+  clusterId: string
+  topic: string
+  partition: number
+  consumerId: string
+  decode: Decoder
+  rules: RuleBook
+  alertTopic: string
+  maxSensors: number
+  onFailure: (error: unknown) => void
+  now: () => number
+}
+
+/** A transaction gets slower, not cheaper, beyond this (measured: flat from 5,000 rows). */
+const BATCH_ROWS = 10_000
+/** rows that wait while a transaction runs; bounds memory to a few MB a partition */
+const BACKLOG_ROWS = 20_000
+const LATEST_EVERY_MS = 1000
+const CHECKPOINT_EVERY_MS = 2000
+/** A checkpoint may take a twentieth of the time: with many sensors it is written less often. */
+const CHECKPOINT_SHARE = 20
+const STATS_KEPT = 256
+
+export function createWorker(options: WorkerOptions): Worker {
+  const { database, keys, clusterId, topic, partition, now } = options
+  let owned = false
+  let epoch = 0
+  let stored = 0
+  let position = 0
+  let state: PartitionState = createState()
+  let outputs: Outputs = createOutputs()
+  let topicKey = 0
+  let unshown = new Set<SensorState>()
+  let writing: Promise<void> | null = null
+  let gatheredAt = 0
+  let shownAt = 0
+  let checkpointAt = 0
+  let checkpointOffset = -1
+  let checkpointCostMs = 0
+  let checkpointForced = false
+  /** messages up to here are stored one by one, because one of them makes the database refuse the batch */
+  let suspectUntil = 0
+  const condemned = new Map<number, Fault>()
+  const stats: WorkerStats = { processed: 0, batchMs: [], endToEndMs: [], stored: 0, counters: {} }
+  let processor = newProcessor()
+
+  function newProcessor() {
+    return createProcessor(
+      state,
+      () => (position < stored ? null : outputs),
+      { topic, partition, topicKey },
+      keys,
+      options.rules,
+      options.consumerId,
+    )
+  }
+
+  async function claim(range: LogRange): Promise<number> {
+    write()
+    await writing
+    const held = owned && position === stored ? { epoch, nextOffset: stored } : null
+    owned = false
+    if (!held) await keys.load()
+    const topicNumber = await keys.topic(topic)
+    const taken = await claimPartition(
+      database.sql,
+      clusterId,
+      topic,
+      partition,
+      options.consumerId,
+      range,
+      held,
+    ).catch((error: unknown) => {
+      if (error instanceof DeadlineError) database.renew()
+      throw error
+    })
+    if (taken.notice) await tell(taken.notice)
+    if (taken.state) {
+      state = taken.state
+      outputs = createOutputs()
+      unshown = new Set(state.sensors.values())
+      position = taken.readFrom
+      checkpointOffset = taken.readFrom
+      checkpointForced = false
+    }
+    epoch = taken.epoch
+    stored = taken.nextOffset
+    topicKey = topicNumber
+    processor = newProcessor()
+    checkpointAt = now()
+    owned = true
+    log.info('partition.claimed', {
+      topic,
+      partition,
+      epoch,
+      next_offset: stored,
+      read_from: position,
+      kept_state: !taken.state,
+    })
+    return position
+  }
+
+  async function tell(notice: { event: string; severity: string; message: string }): Promise<void> {
+    log.warn(notice.event, { topic, partition, detail: notice.message })
+    await ask(
+      'record the event',
+      database.sql`insert into system_events (source, event, severity, message, details)
+        values (${options.consumerId}, ${notice.event}, ${notice.severity}, ${notice.message},
+          ${JSON.stringify({ topic, partition })}::text::jsonb)`,
+    )
+  }
+
+  async function take(messages: Message[]): Promise<void> {
+    const mine = epoch
+    const fresh = messages.filter((m) => m.offset >= position)
+    const decoded = fresh.map((m) => decodeOne(m))
+    const identities = fresh.map((m) => identityOf(m.headers))
+    try {
+      await prepare(decoded, identities)
+    } catch (error) {
+      if (owned && epoch === mine) fail(error)
+      return
+    }
+    for (const [i, message] of fresh.entries()) {
+      if (!owned || epoch !== mine) return
+      if (message.offset < position) continue
+      if (outputs.copy.rows === 0) gatheredAt = now()
+      position = message.offset // offsets may skip: what decides about suppressing is this message's own
+      processor.process(message, decoded[i] as Decoded | Fault, identities[i] ?? null)
+      position = message.offset + 1
+      stats.processed++
+      if (position <= suspectUntil && position > stored) {
+        write()
+        await writing
+      }
+    }
+    write()
+  }
+
+  function decodeOne(message: Message): Decoded | Fault {
+    const known = condemned.get(message.offset)
+    if (known) return known
+    const result = options.decode(message.value)
+    if (result instanceof Fault) return result
+    const beyond = result.readings.find(
+      (r) => keys.sensorCount() >= options.maxSensors && !keys.isKnownSensor(r.sensorId),
+    )
+    if (!beyond) return result
+    return new Fault(
+      'sensor_limit',
+      `${beyond.sensorId} is unknown, and ${options.maxSensors} sensors are registered already: raise MAX_SENSORS if they are real`,
+    )
+  }
+
+  /** Everything that needs the database before the messages can be processed without a pause. */
+  async function prepare(decoded: (Decoded | Fault)[], identities: (Identity | null)[]): Promise<void> {
+    const newReadings = []
+    const newRuns = new Set<string>()
+    for (const [i, d] of decoded.entries()) {
+      if (d instanceof Fault) continue
+      for (const reading of d.readings) {
+        const known = state.sensors.get(reading.sensorId)
+        if (!(known && isDescribedAlike(known.described, reading)) && keys.missing(reading))
+          newReadings.push(reading)
+      }
+      const identity = identities[i]
+      if (!identity) continue
+      if (keys.missingRun(identity.runId)) newRuns.add(identity.runId)
+      const mark = state.marks.get(d.source)?.get(identity.runId)
+      if (mark?.spilled && identity.seq <= mark.high) await fetchGaps(d.source, identity.runId)
+    }
+    if (newReadings.length > 0 || newRuns.size > 0) await keys.ensure(newReadings, [...newRuns])
+  }
+
+  /** Ranges of a source that no longer fitted into memory come back, because one of their numbers has come. */
+  async function fetchGaps(source: string, runId: string): Promise<void> {
+    const ranges = await ask(
+      'read the open sequence numbers',
+      database.sql<{ from: number; to: number }[]>`
+        select from_seq as "from", to_seq as "to" from sequence_gaps
+        where topic = ${topic} and partition = ${partition} and sensor_id = ${source} and run_id = ${runId}`,
+    )
+    const mark = state.marks.get(source)?.get(runId)
+    if (!mark?.spilled) return
+    unspill(
+      mark,
+      ranges.map((r) => ({ from: r.from, to: r.to })),
+    )
+    outputs.unspilled.push({ source, runId })
+    checkpointForced = true
+  }
+
+  function write(): void {
+    if (!owned || writing || !isDue()) return
+    writing = writeAll().finally(() => {
+      writing = null
+    })
+  }
+
+  function isDue(): boolean {
+    if (position < stored) return false // still reading the log again: nothing of it is new
+    return position > stored || isLatestDue() || isCheckpointDue()
+  }
+
+  function isLatestDue(): boolean {
+    return unshown.size > 0 && now() - shownAt >= LATEST_EVERY_MS
+  }
+
+  function isCheckpointDue(): boolean {
+    if (checkpointForced) return true
+    const every = Math.max(CHECKPOINT_EVERY_MS, checkpointCostMs * CHECKPOINT_SHARE)
+    return checkpointOffset !== position && now() - checkpointAt >= every
+  }
+
+  async function writeAll(): Promise<void> {
+    while (owned && isDue()) await writeOnce(false)
+  }
+
+  async function writeOnce(final: boolean): Promise<void> {
+    const mine = epoch
+    const started = now()
+    const batch = outputs
+    const next = position
+    const count = next - stored
+    outputs = createOutputs()
+    for (const sensor of batch.touched) unshown.add(sensor)
+    const showing = final || isLatestDue() ? unshown : null
+    if (showing) unshown = new Set()
+    if (batch.spilled.length > 0) checkpointForced = true
+    const checkpoint = final || isCheckpointDue() ? encodeTimed() : null
+    const waitedMs = batch.copy.rows > 0 ? started - gatheredAt : 0
+    try {
+      await storeBatch(database.sql, {
+        position: { clusterId, topic, partition, expected: stored, next, epoch },
+        outputs: batch,
+        checkpoint,
+        latest: showing ? [...showing] : [],
+        topicKey,
+        detectedBy: options.consumerId,
+        alertTopic: options.alertTopic,
+      })
+    } catch (error) {
+      if (owned && epoch === mine) {
+        suspect(error, next, count)
+        fail(error)
+      }
+      return
+    }
+    stored = next
+    if (showing) shownAt = now()
+    if (checkpoint) {
+      checkpointAt = now()
+      checkpointOffset = next
+    }
+    remember(stats.batchMs, now() - started + waitedMs)
+    if (Number.isFinite(batch.newestMeasuredAt))
+      remember(stats.endToEndMs, now() - batch.newestMeasuredAt / 1000)
+    stats.stored += batch.counters.stored
+    log.debug('batch.stored', { topic, partition, count, next_offset: next, ms: Math.round(now() - started) })
+  }
+
+  function encodeTimed(): Buffer {
+    const started = performance.now()
+    const bytes = encodeCheckpoint(state)
+    checkpointCostMs = performance.now() - started
+    checkpointForced = false
+    return bytes
+  }
+
+  /** The database refuses a value (SQLSTATE class 22 or 23): it is one message's fault, and only that one's. */
+  function suspect(error: unknown, next: number, count: number): void {
+    const code = sqlState(error)
+    if (!code || !/^2[23]/.test(code)) return
+    if (count === 1) {
+      condemned.set(
+        next - 1,
+        new Fault('storage', `is refused by the database: ${(error as Error).message} (${code})`),
+      )
+    } else {
+      suspectUntil = next
+    }
+  }
+
+  function fail(error: unknown): void {
+    owned = false
+    if (error instanceof DeadlineError) database.renew()
+    options.onFailure(error)
+  }
+
+  return {
+    claim,
+    take,
+    isBacklogged: () => outputs.copy.rows >= (writing ? BACKLOG_ROWS : BATCH_ROWS),
+    async drained() {
+      await writing
+    },
+    tick: write,
+    async close() {
+      await writing
+      if (owned && position >= stored) await writeOnce(true)
+      owned = false
+    },
+    release() {
+      owned = false
+    },
+    nextOffset: () => (owned ? stored : null),
+    stats,
+  }
+}
+
+function remember(ring: number[], value: number): void {
+  ring.push(value)
+  if (ring.length > STATS_KEPT) ring.shift()
+}

@@ -1,0 +1,257 @@
+import type { Consumer, EachBatchPayload } from 'kafkajs'
+import { log } from '../log.ts'
+import { DeadlineError, sleep, withDeadline } from '../run.ts'
+import { clusterView, type ClusterView, type KafkaClients, type PartitionOffsets } from './client.ts'
+
+/**
+ * One member of the consumer group. Offsets live in PostgreSQL, so every assignment goes through the same steps:
+ *   GROUP_JOIN → pause all at once (its listener runs before the first fetch) → `claim` each partition → seek → resume.
+ * kafkajs has no hook for revoked partitions and may re-join without telling; what was gained and lost is therefore the
+ * difference of successive assignments, and the database fences whoever is late.
+ */
+export interface PartitionOwner {
+  /** resolves to the offset to read from; rejected claims are tried again, with back-off, until they succeed or the assignment goes */
+  claim(topic: string, partition: number, range: PartitionOffsets): Promise<number>
+  take(topic: string, partition: number, messages: RawMessage[], highWatermark: number): Promise<void>
+  isBacklogged(topic: string, partition: number): boolean
+  drained(topic: string, partition: number): Promise<void>
+  release(topic: string, partition: number): void
+  /** true for a claim error after which the partition must stand still until a person decides */
+  isFinal(error: unknown): boolean
+}
+
+export interface RawMessage {
+  offset: number
+  appendedAtMs: number
+  key: Buffer | null
+  value: Buffer | null
+  headers: Record<string, Buffer | string | (Buffer | string)[] | undefined> | undefined
+}
+
+export interface TopicPartition {
+  topic: string
+  partition: number
+}
+
+export interface Rebalance {
+  type: 'rebalance_start' | 'rebalance_complete'
+  /** milliseconds from the start (or from the request to join) to the new assignment */
+  durationMs: number | null
+  assigned: TopicPartition[]
+  gained: TopicPartition[]
+  lost: TopicPartition[]
+  memberId: string
+  isLeader: boolean
+}
+
+export interface GroupOptions {
+  clients: KafkaClients
+  groupId: string
+  topics: string[]
+  owner: PartitionOwner
+  onRebalance: (event: Rebalance) => void
+  /** kafkajs has given up, or nothing moves although there is something to read: the process should end and start afresh */
+  onDead: (reason: string) => void
+}
+
+export interface Group {
+  start(): Promise<void>
+  /** asks for the partition anew after its owner failed to store */
+  reclaim(topic: string, partition: number, delayMs: number): void
+  assigned(): TopicPartition[]
+  /** lag tools read offsets from Kafka: told after PostgreSQL, best effort */
+  commit(offsets: (TopicPartition & { offset: number })[]): Promise<void>
+  /** leaves the group after the running batches */
+  stop(): Promise<void>
+  view: ClusterView
+}
+
+const SESSION_TIMEOUT_MS = 10_000
+const CHUNK = 1000 // messages between two chances to send a heartbeat
+const CLAIM_BACKOFF_MS = [100, 200, 500, 1000, 2000, 5000]
+/** twice the session: by then a healthy member has fetched, or has been told that it is out */
+const SILENCE_MS = 20_000
+const WATCH_EVERY_MS = 2000
+
+export function createGroup(options: GroupOptions): Group {
+  const { owner, topics } = options
+  const view = clusterView(options.clients)
+  const stopping = new AbortController()
+  let assignment = new Map<string, TopicPartition>()
+  let generation = 0
+  let rebalanceStartedAt: number | null = null
+  let fetchedAt = Date.now()
+  let watch: ReturnType<typeof setInterval> | null = null
+  const consumer: Consumer = options.clients.current().consumer({
+    groupId: options.groupId,
+    sessionTimeout: SESSION_TIMEOUT_MS,
+    rebalanceTimeout: 15_000,
+    heartbeatInterval: 1000,
+    maxBytesPerPartition: 512 * 1024,
+    minBytes: 1,
+    maxBytes: 4 * 1024 * 1024,
+    maxWaitTimeInMs: 250,
+    metadataMaxAge: 30_000,
+    allowAutoTopicCreation: false,
+    readUncommitted: false,
+    retry: { retries: 8, initialRetryTime: 200, maxRetryTime: 2000, factor: 0.2, multiplier: 2 },
+  })
+
+  consumer.on('consumer.group_join', ({ payload }) => {
+    const next = new Map<string, TopicPartition>()
+    for (const [topic, partitions] of Object.entries(payload.memberAssignment)) {
+      for (const partition of partitions) next.set(`${topic}-${partition}`, { topic, partition })
+    }
+    if (next.size > 0) consumer.pause(byTopic([...next.values()]))
+    const gained = [...next].filter(([id]) => !assignment.has(id)).map(([, tp]) => tp)
+    const lost = [...assignment].filter(([id]) => !next.has(id)).map(([, tp]) => tp)
+    for (const tp of lost) owner.release(tp.topic, tp.partition)
+    assignment = next
+    generation++
+    fetchedAt = Date.now()
+    options.onRebalance({
+      type: 'rebalance_complete',
+      durationMs: rebalanceStartedAt === null ? payload.duration : Date.now() - rebalanceStartedAt,
+      assigned: [...next.values()],
+      gained,
+      lost,
+      memberId: payload.memberId,
+      isLeader: payload.isLeader,
+    })
+    rebalanceStartedAt = null
+    for (const tp of next.values()) void claimLoop(tp, generation, 0)
+  })
+  consumer.on('consumer.rebalancing', ({ payload }) => {
+    rebalanceStartedAt ??= Date.now()
+    const assigned = [...assignment.values()]
+    options.onRebalance({
+      type: 'rebalance_start',
+      durationMs: null,
+      assigned,
+      gained: [],
+      lost: [],
+      memberId: payload.memberId,
+      isLeader: false,
+    })
+  })
+  consumer.on('consumer.fetch', () => {
+    fetchedAt = Date.now()
+  })
+  consumer.on('consumer.crash', ({ payload }) => {
+    if (!stopping.signal.aborted) options.onDead(`kafkajs gave up: ${payload.error.message}`)
+  })
+
+  async function claimLoop(tp: TopicPartition, mine: number, delayMs: number): Promise<void> {
+    await sleep(delayMs, stopping.signal)
+    for (let attempt = 0; mine === generation && !stopping.signal.aborted; attempt++) {
+      try {
+        const range = await rangeOf(tp)
+        if (mine !== generation) return
+        const offset = await owner.claim(tp.topic, tp.partition, range)
+        if (mine !== generation || stopping.signal.aborted) return
+        consumer.seek({ ...tp, offset: String(offset) })
+        consumer.resume(byTopic([tp]))
+        return
+      } catch (error) {
+        if (owner.isFinal(error)) return
+        log.warn('partition.claim_failed', { ...tp, attempt, error: error as Error })
+        await sleep(CLAIM_BACKOFF_MS[Math.min(attempt, CLAIM_BACKOFF_MS.length - 1)] ?? 5000, stopping.signal)
+      }
+    }
+  }
+
+  async function rangeOf(tp: TopicPartition): Promise<PartitionOffsets> {
+    const range = (await view.offsets(tp.topic)).find((o) => o.partition === tp.partition)
+    if (!range)
+      throw new Error(`Cannot claim ${tp.topic}-${tp.partition}: the cluster does not know this partition`)
+    return range
+  }
+
+  async function eachBatch({
+    batch,
+    heartbeat,
+    isRunning,
+    isStale,
+    resolveOffset,
+  }: EachBatchPayload): Promise<void> {
+    const { topic, partition } = batch
+    const high = Number(batch.highWatermark)
+    for (let from = 0; from < batch.messages.length; from += CHUNK) {
+      if (!isRunning() || isStale() || stopping.signal.aborted) return
+      const chunk = batch.messages.slice(from, from + CHUNK)
+      await owner.take(
+        topic,
+        partition,
+        chunk.map((m) => ({
+          offset: Number(m.offset),
+          appendedAtMs: Number(m.timestamp),
+          key: m.key,
+          value: m.value,
+          headers: m.headers,
+        })),
+        high,
+      )
+      while (owner.isBacklogged(topic, partition) && isRunning() && !stopping.signal.aborted) {
+        await withDeadline(owner.drained(topic, partition), 1000, 'drain the writer').catch(
+          (error: unknown) => {
+            if (!(error instanceof DeadlineError)) throw error
+          },
+        )
+        await heartbeat()
+      }
+      const last = chunk.at(-1)
+      if (last && !isStale()) resolveOffset(last.offset)
+      await heartbeat()
+    }
+  }
+
+  function watchProgress(): void {
+    if (Date.now() - fetchedAt > SILENCE_MS) options.onDead(`no fetch has ended for ${SILENCE_MS / 1000} s`)
+  }
+
+  return {
+    view,
+    async start() {
+      await consumer.connect()
+      await consumer.subscribe({ topics, fromBeginning: true })
+      await consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: 3,
+        eachBatch,
+      })
+      fetchedAt = Date.now()
+      watch = setInterval(watchProgress, WATCH_EVERY_MS)
+    },
+    reclaim(topic, partition, delayMs) {
+      const tp = assignment.get(`${topic}-${partition}`)
+      if (!tp || stopping.signal.aborted) return
+      consumer.pause(byTopic([tp]))
+      void claimLoop(tp, generation, delayMs)
+    },
+    assigned: () => [...assignment.values()],
+    async commit(offsets) {
+      if (offsets.length === 0 || stopping.signal.aborted) return
+      await consumer
+        .commitOffsets(
+          offsets.map((o) => ({ topic: o.topic, partition: o.partition, offset: String(o.offset) })),
+        )
+        .catch((error: Error) => log.debug('offsets.commit_failed', { error }))
+    },
+    async stop() {
+      if (watch) clearInterval(watch)
+      stopping.abort()
+      // 10 s: the running batch and leaving the group; a broker that is away must not hold us longer
+      await withDeadline(consumer.disconnect(), 10_000, 'leave the group').catch((error: Error) =>
+        log.warn('group.leave_failed', { error }),
+      )
+      await view.close()
+    },
+  }
+}
+
+function byTopic(list: TopicPartition[]): { topic: string; partitions: number[] }[] {
+  const topics = new Map<string, number[]>()
+  for (const { topic, partition } of list) topics.set(topic, [...(topics.get(topic) ?? []), partition])
+  return [...topics].map(([topic, partitions]) => ({ topic, partitions }))
+}
