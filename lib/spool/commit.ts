@@ -1,0 +1,104 @@
+import type { Database } from 'bun:sqlite'
+import type { Group, Refused, Sensor, Stream } from './group.ts'
+import { encodeLedger } from './ledger.ts'
+import type { Chunk } from './lines.ts'
+
+export interface Totals {
+  /** messages; accepted = sent + dropped + rejected + what is spooled */
+  accepted: number
+  sent: number
+  dropped: number
+  rejected: number
+}
+
+/** Everything that one commit makes true. */
+export interface Change {
+  group: Group
+  /** chunks that Kafka has acknowledged, or that were given up: they go */
+  gone: readonly number[]
+  /** readings among them that will not arrive */
+  exceptions: readonly SpoolException[]
+  refused: readonly Refused[]
+  /** dead letters that PostgreSQL has: they go */
+  written: readonly number[]
+  totals: Totals
+  atMs: number
+}
+
+export interface SpoolException {
+  sensor: number
+  fromSeq: number
+  toSeq: number
+  disposition: 'dropped' | 'rejected'
+}
+
+/** Writes changes, each whole or not at all. Returns the new chunks. Throws what SQLite throws, with nothing changed. */
+export function createCommitter(db: Database): (change: Change) => Chunk[] {
+  const begin = db.query('begin immediate')
+  const commit = db.query('commit')
+  const addStream = db.query('insert into streams values ($stream, $topic, $key, $nextSeq)')
+  const addSensor = db.query('insert into sensors values ($sensor, $sensorId)')
+  const moveStream = db.query('update streams set next_seq = ? where stream = ?')
+  const addEntry = db.query('insert into ledger values (?, ?, ?)')
+  const addChunk = db.query('insert into chunks values (?, ?, ?, ?, ?, ?, ?)')
+  const removeChunk = db.query('delete from chunks where chunk = ?')
+  const addException = db.query('insert into exceptions values (?, ?, ?, ?, ?)')
+  const addRefused = db.query(
+    'insert into refused (topic, key, seq, reason, message, value, value_bytes, value_sha256) values (?, ?, ?, ?, ?, ?, ?, ?)',
+  )
+  const removeRefused = db.query('delete from refused where refusal = ?')
+  const setTotals = db.query('update totals set accepted = ?, sent = ?, dropped = ?, rejected = ?')
+  const number = (query: string) => db.query<{ n: number | null }, []>(query).get()?.n ?? 0
+  let nextEntry = number('select max(entry) as n from ledger') + 1
+  let nextChunk = number('select max(chunk) as n from chunks') + 1
+
+  const filled = (group: Group) => group.writers.filter(({ writer }) => writer.messages > 0)
+  const chunksOf = ({ group, atMs }: Change): Chunk[] =>
+    filled(group).map(({ topic, partition, writer: { messages, bytes } }, i) => ({
+      chunk: nextChunk + i,
+      topic,
+      partition,
+      messages,
+      bytes,
+      acceptedAtMs: atMs,
+    }))
+
+  const write = (change: Change): Chunk[] => {
+    const { group, atMs, totals } = change
+    for (const s of group.newStreams) addStream.run(s as unknown as Record<keyof Stream, string | number>)
+    for (const s of group.newSensors) addSensor.run(s as unknown as Record<keyof Sensor, string | number>)
+    for (const stream of group.touched) moveStream.run(stream.nextSeq, stream.stream)
+    if (group.runs.length > 0) addEntry.run(nextEntry, atMs, encodeLedger(group.runs))
+    const chunks = chunksOf(change)
+    chunks.forEach((c, i) => {
+      const payload = filled(group)[i]?.writer.payload() as Buffer
+      addChunk.run(c.chunk, c.topic, c.partition, c.messages, c.acceptedAtMs, c.bytes, payload)
+    })
+    for (const chunk of change.gone) removeChunk.run(chunk)
+    for (const e of change.exceptions) addException.run(e.sensor, e.fromSeq, e.toSeq, e.disposition, atMs)
+    for (const r of change.refused) {
+      addRefused.run(r.topic, r.key, r.seq, r.reason, r.message, r.value, r.valueBytes, r.valueSha256)
+    }
+    for (const refusal of change.written) removeRefused.run(refusal)
+    setTotals.run(totals.accepted, totals.sent, totals.dropped, totals.rejected)
+    return chunks
+  }
+
+  return (change) => {
+    begin.run()
+    let chunks: Chunk[]
+    try {
+      chunks = write(change)
+      commit.run()
+    } catch (error) {
+      if (db.inTransaction) db.run('rollback')
+      // A COMMIT that failed and yet happened: the ledger says so, and a second try would write everything twice.
+      if (change.group.runs.length === 0 || number('select max(entry) as n from ledger') !== nextEntry)
+        throw error
+      chunks = chunksOf(change)
+    }
+    if (change.group.runs.length > 0) nextEntry++
+    nextChunk += chunks.length
+    return chunks
+  }
+}
