@@ -1,8 +1,10 @@
+import { runRelay } from '../alarm/relay.ts'
 import { createRuleBook } from '../alarm/rules.ts'
 import type { Config } from '../config.ts'
 import { createDatabase } from '../db/connect.ts'
 import type { KafkaClients } from '../kafka/client.ts'
 import { createGroup, type Group, type PartitionOwner } from '../kafka/group.ts'
+import { createPublisher } from '../kafka/publish.ts'
 import { log } from '../log.ts'
 import { EXIT, sleep, Stop } from '../run.ts'
 import { LogReplaced } from './claim.ts'
@@ -24,6 +26,13 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     role: 'consumer',
     max: 1,
   })
+  const relayDatabase = createDatabase(config.DATABASE_URL, {
+    name: `${config.CONSUMER_ID}-relay`,
+    role: 'consumer',
+    max: 1,
+    statementTimeoutMs: 10_000,
+  })
+  const publisher = createPublisher(clients)
   const health = createConsumerHealth(talk, config.CONSUMER_ID)
   const decoders = decodersOf(config)
   const keys = createKeyCache(database)
@@ -186,9 +195,10 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     await health.report(reportOf('starting', 0))
     await group.start()
     const reports = reportLoop(reporting.signal)
+    const relay = runRelay(relayDatabase, publisher.publish, reporting.signal)
     const reason = await Promise.race([died.promise, aborted(signal)])
     reporting.abort()
-    await reports
+    await Promise.all([reports, relay])
     if (reason !== null) {
       await health.report({ ...reportOf('failed', 0), lastError: { message: reason, at: new Date() } })
       throw new Stop(`Cannot go on consuming: ${reason}: the supervisor starts a fresh process`, EXIT.fault)
@@ -200,7 +210,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     await health.report(reportOf('stopped', 0))
   } finally {
     reporting.abort()
-    await Promise.all([database.close(), talk.close()])
+    await Promise.all([database.close(), talk.close(), relayDatabase.close(), publisher.close()])
   }
 }
 
