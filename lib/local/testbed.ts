@@ -1,0 +1,142 @@
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { sleep } from '../run.ts'
+import { findJava } from './java.ts'
+import { kafkaParts, type KafkaNode } from './kafka.ts'
+import type { Part } from './part.ts'
+import { postgresPart, postgresUrl } from './postgres.ts'
+import { end, isAlive, launch, signal, type ProcessId, type Running } from './process.ts'
+
+/**
+ * The same Kafka and PostgreSQL on free ports, for tests and benchmarks: nobody restarts what they kill. Whoever starts
+ * one stops it; the folder is theirs too.
+ */
+export interface TestServer {
+  name: string
+  port: number
+  readonly pid: number
+  isAlive(): boolean
+  /** SIGKILL, as a power cut would */
+  kill(): Promise<void>
+  /** SIGSTOP and SIGCONT: frozen, its connections open */
+  pause(): void
+  resume(): void
+  /** asks it to end and waits */
+  stop(): Promise<void>
+  /** starts it again on the same data and port, and waits until it serves */
+  start(): Promise<void>
+}
+
+export interface TestKafka {
+  brokers: string[]
+  nodes: TestServer[]
+  stop(): Promise<void>
+}
+
+export interface TestPostgres extends TestServer {
+  url: string
+}
+
+const READY_MS = 60_000 // a cold start of three nodes on two busy cores takes 12–25 s
+
+export interface TestOptions {
+  /** data and logs; the caller's, also to delete */
+  dir: string
+  /** told of every process that is started */
+  onStart?: (id: ProcessId) => void
+}
+
+export async function startTestKafka(options: TestOptions & { nodes: 1 | 3 }): Promise<TestKafka> {
+  const java = await findJava()
+  const ports = await freePorts(2 * options.nodes)
+  const nodes: KafkaNode[] = Array.from({ length: options.nodes }, (_, i) => ({
+    id: i + 1,
+    port: ports[2 * i] ?? 0,
+    controllerPort: ports[2 * i + 1] ?? 0,
+  }))
+  const parts = kafkaParts({ dir: options.dir, nodes, java, shortLived: true })
+  const servers = parts.map((part) => testServer(part, options))
+  const stop = async () => {
+    await Promise.all(servers.map((server) => server.stop()))
+  }
+  try {
+    await Promise.all(servers.map((server) => server.start()))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { brokers: nodes.map((node) => `localhost:${node.port}`), nodes: servers, stop }
+}
+
+export async function startTestPostgres(options: TestOptions): Promise<TestPostgres> {
+  const [port = 0] = await freePorts(1)
+  const access = { port, user: 'factory_user', password: 'factory_pass', database: 'factory_monitoring' }
+  const server = testServer(postgresPart({ dir: options.dir, ...access }), options)
+  await server.start()
+  return Object.assign(server, { url: postgresUrl(access) })
+}
+
+function testServer(part: Part, { dir, onStart }: TestOptions): TestServer {
+  let running: Running | null = null
+  const current = (): Running => {
+    if (!running) throw new Error(`Cannot reach ${part.name}: it was never started`)
+    return running
+  }
+  return {
+    name: part.name,
+    port: part.ports[0]?.port ?? 0,
+    get pid() {
+      return current().pid
+    },
+    isAlive: () => running !== null && isAlive(running),
+    async kill() {
+      await end(current(), { signal: 'SIGKILL', graceMs: 5000 })
+    },
+    pause: () => void signal(current(), 'SIGSTOP'),
+    resume: () => void signal(current(), 'SIGCONT'),
+    async stop() {
+      if (running) await end(running, part.stop)
+    },
+    async start() {
+      if (running && isAlive(running)) return
+      await part.prepare()
+      const log = join(dir, 'logs', `${part.name}.log`)
+      running = launch(part.start(), log)
+      onStart?.(running)
+      await untilReady(part, running, log).catch(async (error: unknown) => {
+        await end(current(), { signal: 'SIGKILL', graceMs: 5000 })
+        throw error
+      })
+    },
+  }
+}
+
+async function untilReady(part: Part, running: Running, log: string): Promise<void> {
+  const deadline = performance.now() + READY_MS
+  while (!(await part.ready())) {
+    if (!isAlive(running)) throw new Error(`Cannot start ${part.name}: it ended: see ${log}`)
+    if (performance.now() > deadline) {
+      throw new Error(`Cannot start ${part.name}: not ready after ${READY_MS / 1000} s: see ${log}`)
+    }
+    await sleep(50)
+  }
+}
+
+/** Ports that nobody listens on now, all different; they lie below the range from which outgoing connections take theirs. */
+export async function freePorts(count: number): Promise<number[]> {
+  const found = new Set<number>()
+  for (let tries = 0; found.size < count && tries < 1000; tries++) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    if (!found.has(port) && (await canListen(port))) found.add(port)
+  }
+  if (found.size < count) throw new Error(`Cannot find ${count} free ports between 10000 and 30000`)
+  return [...found]
+}
+
+function canListen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
