@@ -1,48 +1,67 @@
-import { advance, BINS, headLength, resetTails, surpriseOf, type Tails } from './tail.ts'
-import { QUIET, type Detector, type Part, type Verdict } from './detector.ts'
+import { QUIET, type Detector, type Part, type Reason, type Sample, type Verdict } from './detector.ts'
+import {
+  COUNT,
+  firstReading,
+  HIGH,
+  HOUR_CELLS,
+  INTERVAL,
+  LAST_AT,
+  learn,
+  LOW,
+  MEMORIES,
+  STREAMS,
+  usualAt,
+  type Memories,
+} from './residuals.ts'
+import { advance, BINS, headLength, resetTails, surpriseOf, usualSize, type Tails } from './tail.ts'
 
 /**
- * Finds the unknown: what a sensor does that it never or hardly ever did. Six residuals on several time scales, each
- * with its own empirical tail; together (4-norm of their surprises) they are one number, to which a break of the known
- * range adds. The longer the history, the rarer something must be.
+ * Finds the unknown: what a sensor does that it never or hardly ever did. Residuals on several time scales, each with
+ * its own empirical tail, say how rare the reading is in their eyes; the 4-norm of their surprises (−log10 p) is one
+ * number, to which a break of the known range adds up to 2. The longer the history, the rarer something must be.
  *
- * One alarm per episode: after an onset, for 120 readings only something three times rarer speaks again.
- * States: quiet → (score ≥ 0.5) onset → active while surprising readings keep coming → quiet.
+ * One alarm per episode. States: learning (120 readings, silent) → quiet → onset (score ≥ 0.5) → active, until 30
+ * readings in a row are unremarkable → quiet. For 100 readings after a remarkable one only something three times
+ * rarer than it speaks again.
  */
 export interface AdaptiveRule {
-  /** surprise at which a reading scores 0.5: 3.5 is about one in 3,000 */
+  /** surprise at which a reading scores 0.5; sensors faster than one reading a minute need more (see thresholdAt) */
   readonly threshold: number
   /** local time minus UTC, for the hour of day */
   readonly utcOffsetMinutes: number
 }
-export const DEFAULT_ADAPTIVE_RULE: AdaptiveRule = { threshold: 3.5, utcOffsetMinutes: 0 }
+export const DEFAULT_ADAPTIVE_RULE: AdaptiveRule = { threshold: 3.6, utcOffsetMinutes: 0 }
 
-export interface AdaptiveState extends Tails {
+export interface AdaptiveState extends Tails, Memories {
   readonly bytes: Uint8Array
-  readonly body: Float64Array
+  readonly episode: Float64Array
 }
 
-const PARTS: readonly Part[] = ['level', 'ratio', 'change', 'hour-of-day', 'activity', 'trend']
-const HOURS = 24
-const REST = 120
-const HOUR_MICROS = 3.6e9
-const LAST_AT = 0
-const COUNT = 1
-const LEVEL = 2
-const SPREAD = 3
-const LOW = 4
-const HIGH = 5
-const RATIO_MEAN = 6
-const PREVIOUS = 7
-const ACTIVITY = 8
-const FAST = 9
-const SLOW = 10
-const EPISODE_PEAK = 11
-const EPISODE_AGE = 12
-const HOUR = 13
-const BODY = HOUR + HOURS
-const HEAD = headLength(PARTS.length)
-const BYTES = 8 * (BODY + HEAD) + 4 * BINS * PARTS.length
+const LEARNING = 120
+const REST = 100
+const CALM = 30
+const REMARKABLE = 0.6 // below the threshold
+const RARER = 0.5 // decades
+const GROWTH = 0.45
+/** tails forget after some 10,000 readings; to ask for ever more would make an old sensor deaf */
+const HISTORY = 20_000
+const RANGE_WEIGHT = 2
+const RANGE_FULL = 0.1
+const MINUTE_MICROS = 60e6
+/** decades of surprise per decade of speed: ten times the readings, about a tenth of the false alarms of each */
+const SPEED = 1.2
+
+const PEAK = 0
+const AGE = 1
+const OPEN = 2
+const QUIET_FOR = 3
+const EPISODE = 4
+/** the last tail is that of the combined surprise: it states how rare an alarm is for this sensor */
+const COMBINED = STREAMS.length
+const TAILS = COMBINED + 1
+const HEAD = headLength(TAILS)
+const DOUBLES = MEMORIES + 1 + EPISODE + HEAD
+const BYTES = 8 * DOUBLES + 4 * (HOUR_CELLS + BINS * TAILS)
 
 export const adaptive: Detector<AdaptiveState, AdaptiveRule> = {
   name: 'adaptive',
@@ -50,8 +69,6 @@ export const adaptive: Detector<AdaptiveState, AdaptiveRule> = {
   create() {
     const state = layOut(new Uint8Array(BYTES))
     resetTails(state)
-    state.body.fill(0, 0, HOUR)
-    state.body.fill(NaN, HOUR)
     return state
   },
   step,
@@ -61,79 +78,110 @@ export const adaptive: Detector<AdaptiveState, AdaptiveRule> = {
 }
 
 function layOut(bytes: Uint8Array): AdaptiveState {
+  let offset = 0
+  const doubles = (length: number) => {
+    const view = new Float64Array(bytes.buffer, offset, length)
+    offset += 8 * length
+    return view
+  }
   return {
     bytes,
-    body: new Float64Array(bytes.buffer, 0, BODY),
-    head: new Float64Array(bytes.buffer, 8 * BODY, HEAD),
-    bins: new Float32Array(bytes.buffer, 8 * (BODY + HEAD), BINS * PARTS.length),
+    body: doubles(MEMORIES),
+    origin: doubles(1),
+    episode: doubles(EPISODE),
+    head: doubles(HEAD),
+    hours: new Float32Array(bytes.buffer, offset, HOUR_CELLS),
+    bins: new Float32Array(bytes.buffer, offset + 4 * HOUR_CELLS, BINS * TAILS),
   }
 }
 
-const residual = new Float64Array(PARTS.length)
+const sizes = new Float64Array(STREAMS.length)
+const surprises = new Float64Array(STREAMS.length)
+const weights = Float64Array.from(STREAMS, (s) => s.weight)
 
-function step(
-  state: AdaptiveState,
-  { at, value }: { at: number; value: number },
-  rule: AdaptiveRule,
-): Verdict {
-  const b = state.body
-  if (b[COUNT]! === 0) return begin(state, at, value)
-  if (!(at > b[LAST_AT]!)) return QUIET
-  b[LAST_AT] = at
-  const n = ++b[COUNT]!
-  const low = b[LOW]!
-  const high = b[HIGH]!
-  const range = high - low
-  const hour = HOUR + (((Math.floor(at / HOUR_MICROS + rule.utcOffsetMinutes / 60) % HOURS) + HOURS) % HOURS)
-  const usual = Number.isNaN(b[hour]!) ? b[LEVEL]! : b[hour]!
-  const offLevel = value - b[LEVEL]!
-  const change = Math.abs(value - b[PREVIOUS]!)
-  const floor = 0.01 * range
-  b[ACTIVITY]! += Math.max(0.03, 1 / n) * (change - b[ACTIVITY]!)
-  b[FAST]! += Math.max(0.03, 1 / n) * (value - b[FAST]!)
-  b[SLOW]! += Math.max(0.001, 1 / n) * (value - b[SLOW]!)
-  residual[0] = Math.abs(offLevel)
-  residual[1] =
-    range > 0 ? Math.abs(Math.log((Math.max(value, low) - low + floor) / (b[RATIO_MEAN]! - low + floor))) : 0
-  residual[2] = change
-  residual[3] = Math.abs(value - usual)
-  residual[4] = b[ACTIVITY]!
-  residual[5] = Math.abs(b[FAST]! - b[SLOW]!)
+function step(state: AdaptiveState, { at, value }: Sample, rule: AdaptiveRule): Verdict {
+  const { body, episode } = state
+  if (body[COUNT]! === 0) {
+    firstReading(state, at, value)
+    episode[AGE] = REST
+    advance(state)
+    return QUIET
+  }
+  if (!(at > body[LAST_AT]!)) return QUIET
+  const low = body[LOW]!
+  const high = body[HIGH]!
+  const expected = usualAt(state, at, rule.utcOffsetMinutes)
+  const broken = learn(state, at, value, rule.utcOffsetMinutes, sizes)
   let sum = 0
-  for (let k = 0; k < residual.length; k++) {
-    const s = surpriseOf(state, k, residual[k]!)
-    sum += s * s * s * s
+  for (let k = 0; k < COMBINED; k++) {
+    const s = surpriseOf(state, k, sizes[k]!)
+    surprises[k] = s
+    sum += weights[k]! * s * s * s * s
   }
+  const speaks = high > low ? Math.sqrt(Math.sqrt(sum)) + RANGE_WEIGHT * Math.min(1, broken / RANGE_FULL) : 0
+  const rarity = surpriseOf(state, COMBINED, 2 ** (1.25 * speaks))
   advance(state)
-  const beyond = Math.max(0, value - high, low - value)
-  const surprise =
-    Math.sqrt(Math.sqrt(sum)) -
-    0.35 * Math.log10(n / 1000) +
-    (range > 0 ? 3 * Math.min(1, beyond / (0.05 * range)) : 0)
-
-  const rate = Math.max(0.003, 1 / n)
-  b[SPREAD]! += rate * (Math.abs(offLevel) - b[SPREAD]!)
-  b[LEVEL]! += rate * Math.max(-3 * b[SPREAD]!, Math.min(3 * b[SPREAD]!, offLevel))
-  b[RATIO_MEAN]! += Math.max(0.01, 1 / n) * (value - b[RATIO_MEAN]!)
-  b[hour] = usual + (Number.isNaN(b[hour]!) ? value - usual : 0.02 * (value - usual))
-  b[PREVIOUS] = value
-  if (beyond > 0) b[value > high ? HIGH : LOW] = value
-  b[EPISODE_AGE]! += 1
-  if (b[EPISODE_AGE]! <= REST && surprise < b[EPISODE_PEAK]! + 0.5) return QUIET
-  if (surprise > 2) {
-    b[EPISODE_AGE] = 0
-    b[EPISODE_PEAK] = surprise
+  const n = body[COUNT]!
+  if (n <= LEARNING) return QUIET
+  const surprise = speaks - GROWTH * Math.log10(Math.min(n, HISTORY) / 1000)
+  const threshold = thresholdAt(rule, body[INTERVAL]!)
+  const onset = follow(episode, surprise, threshold)
+  if (onset <= 0 && episode[OPEN] === 0) return QUIET
+  const score = onset > 0 ? 1 - 2 ** (-onset / threshold) : 0
+  const raised = score >= 0.5
+  return {
+    score,
+    active: episode[OPEN] === 1,
+    rarity: 10 ** -rarity,
+    part: raised ? loudest(broken) : null,
+    expected,
+    low,
+    high,
+    reasons: raised
+      ? reasons(state, value > high ? value - high : low - value, broken, high - low)
+      : QUIET.reasons,
   }
-  return surprise > 0
-    ? { ...QUIET, score: 1 - 2 ** (-surprise / rule.threshold), expected: b[LEVEL]! }
-    : QUIET
 }
 
-function begin({ body, head }: AdaptiveState, at: number, value: number): Verdict {
-  for (const i of [LEVEL, LOW, HIGH, RATIO_MEAN, PREVIOUS, FAST, SLOW]) body[i] = value
-  body[LAST_AT] = at
-  body[COUNT] = 1
-  body[EPISODE_AGE] = REST + 1
-  head[1] = 1
-  return QUIET
+/** The faster a sensor, the more chances to be wrong in a day: from one reading a minute on, the bar rises with speed. */
+export function thresholdAt(rule: AdaptiveRule, intervalMicros: number): number {
+  return rule.threshold + SPEED * Math.max(0, Math.log10(MINUTE_MICROS / Math.max(1e3, intervalMicros)))
+}
+
+/** The surprise if it may speak now, else 0; moves the episode. */
+function follow(e: Float64Array, surprise: number, threshold: number): number {
+  e[AGE]! += 1
+  if (surprise >= threshold - REMARKABLE) e[QUIET_FOR] = 0
+  else if (++e[QUIET_FOR]! >= CALM) e[OPEN] = 0
+  if (e[AGE]! <= REST && surprise < e[PEAK]! + RARER) return 0
+  if (surprise > threshold - REMARKABLE) {
+    e[AGE] = 0
+    e[PEAK] = surprise
+    if (surprise >= threshold) e[OPEN] = 1
+  }
+  return Math.max(0, surprise)
+}
+
+function loudest(broken: number): Part {
+  let best = 0
+  for (let k = 1; k < COMBINED; k++) if (weighted(k) > weighted(best)) best = k
+  return RANGE_WEIGHT * Math.min(1, broken / RANGE_FULL) > 1 ? 'range' : STREAMS[best]!.part
+}
+
+const weighted = (k: number) => weights[k]! * surprises[k]! ** 4
+
+/** Every part that finds the reading rarer than one in thirty, rarest first. */
+function reasons(tails: Tails, excess: number, broken: number, range: number): Reason[] {
+  const found: Reason[] = []
+  for (let k = 0; k < COMBINED; k++)
+    if (surprises[k]! > 1.5)
+      found.push({
+        part: STREAMS[k]!.part,
+        size: sizes[k]!,
+        usual: usualSize(tails, k),
+        p: 10 ** -surprises[k]!,
+      })
+  found.sort((a, b) => (a.p ?? 1) - (b.p ?? 1))
+  if (broken > 0) found.unshift({ part: 'range', size: excess, usual: range, p: null })
+  return found
 }

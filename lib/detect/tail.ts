@@ -7,14 +7,17 @@
  * the one before, and all weights are divided again before they grow large. All tails of a sensor advance together, so
  * weight and total are kept once.
  */
-export const BINS = 48
-const BINS_PER_OCTAVE = 4
-/** 5,000 readings: long enough to know what one in 10,000 looks like, short enough to follow a sensor that changes its ways */
-const GROWTH = 1 / (1 - 1 / 5000)
-const RENORMALISE_AT = 2 ** 40
+export const BINS = 32 // eight octaves below the largest: what is smaller is never rare
+export const BINS_PER_OCTAVE = 4
+/** 10,000 readings: long enough to know one in 10,000, short enough to follow a sensor that changes its ways */
+const GROWTH = 1 / (1 - 1 / 10_000)
+/** a power of two, so that dividing by it keeps every bit */
+const RENORMALISE_AT = 2 ** 20
+/** no more than this is added, in decades, for being beyond the largest size seen */
+const MAX_BEYOND = 2
 const NO_TOP = -1e6
 
-/** Several tails in one array: `tops[k]` and `bins[k * BINS …]` belong to tail k. */
+/** Several tails in one array: `head[2 + k]` and `bins[k * BINS …]` belong to tail k. */
 export interface Tails {
   /** [0] weight of the next size, [1] sum of all weights so far, [2 + k] the top of tail k, in bins */
   readonly head: Float64Array
@@ -40,20 +43,23 @@ export function surpriseOf({ head, bins }: Tails, k: number, size: number): numb
   const weight = head[0]!
   const total = head[1]!
   if (head[2 + k] === NO_TOP) head[2 + k] = cell + 1
-  let bin = head[2 + k]! - 1 - cell
-  let above = 0
+  const bin = head[2 + k]! - 1 - cell
   if (bin < 0) {
+    const record =
+      total > 0
+        ? -Math.log10((0.5 * weight) / (total + weight)) + beyond(bins, base, total, position - head[2 + k]!)
+        : 0
     shiftDown(bins, base, -bin)
     head[2 + k] = cell + 1
-    bin = 0
-  } else if (bin >= BINS) {
-    above = total
-  } else {
-    for (let i = base; i < base + bin; i++) above += bins[i]!
-    above += bins[base + bin]! * (1 - (position - cell))
+    bins[base]! += weight
+    return record
   }
-  if (bin < BINS) bins[base + bin]! += weight
-  return total > 0 ? -Math.log10((above + 0.5 * weight) / (total + weight)) : 0
+  if (bin >= BINS) return 0
+  let above = 0.5 * weight
+  for (let i = base; i < base + bin; i++) above += bins[i]!
+  above += bins[base + bin]! * (1 - (position - cell))
+  bins[base + bin]! += weight
+  return above >= total ? 0 : -Math.log10(above / (total + weight))
 }
 
 /** After all tails of a reading: one step further in time. */
@@ -65,6 +71,29 @@ export function advance({ head, bins }: Tails): void {
   head[0]! /= RENORMALISE_AT
   head[1]! /= RENORMALISE_AT
   for (let i = 0; i < bins.length; i++) bins[i]! /= RENORMALISE_AT
+}
+
+/** The size that half of the earlier ones stay below; null before anything was seen. For explanations, not for decisions. */
+export function usualSize({ head, bins }: Tails, k: number): number | null {
+  if (head[2 + k] === NO_TOP) return null
+  let above = 0
+  for (let i = 0; i < BINS; i++) {
+    above += bins[k * BINS + i]!
+    if (above >= head[1]! / 2) return 2 ** ((head[2 + k]! - i - 0.5) / BINS_PER_OCTAVE)
+  }
+  return 0
+}
+
+/** Beyond the record a decade is worth as many bins as lie between one in ten and one in a hundred. */
+function beyond(bins: Float32Array, base: number, total: number, binsAbove: number): number {
+  let sum = 0
+  let hundredth = -1
+  for (let i = 0; i < BINS; i++) {
+    sum += bins[base + i]!
+    if (hundredth < 0 && sum >= 0.01 * total) hundredth = i
+    if (sum >= 0.1 * total) return Math.min(MAX_BEYOND, binsAbove / Math.max(1, i - hundredth))
+  }
+  return 0
 }
 
 /** Makes room for larger sizes at the top; what falls off the bottom stays in the total. */
