@@ -113,6 +113,6 @@ export async function stopStack(): Promise<void> {
   })
   // Nobody will read this data again, so nothing is gained by a controlled stop.
   await Promise.all(servers.filter((server) => server.isAlive()).map((server) => server.kill()))
-  stack.reaper.dismiss()
   rmSync(stack.dir, { recursive: true, force: true })
+  stack.reaper.dismiss()
 }

@@ -1,9 +1,9 @@
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { sleep } from '../run.ts'
 import { findJava } from './java.ts'
 import { kafkaParts, type KafkaNode } from './kafka.ts'
 import type { Part } from './part.ts'
+import { freePorts } from './ports.ts'
 import { postgresPart, postgresUrl } from './postgres.ts'
 import { end, isAlive, launch, signal, type ProcessId, type Running } from './process.ts'
 
@@ -120,23 +120,4 @@ async function untilReady(part: Part, running: Running, log: string): Promise<vo
     }
     await sleep(50)
   }
-}
-
-/** Ports that nobody listens on now, all different; they lie below the range from which outgoing connections take theirs. */
-export async function freePorts(count: number): Promise<number[]> {
-  const found = new Set<number>()
-  for (let tries = 0; found.size < count && tries < 1000; tries++) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000)
-    if (!found.has(port) && (await canListen(port))) found.add(port)
-  }
-  if (found.size < count) throw new Error(`Cannot find ${count} free ports between 10000 and 30000`)
-  return [...found]
-}
-
-function canListen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }
