@@ -1,0 +1,63 @@
+import { sleep } from '../run.ts'
+import type { KafkaClients } from './client.ts'
+
+export interface LogMessage {
+  offset: number
+  key: Buffer | null
+  value: Buffer | null
+  headers: Record<string, Buffer | string | (Buffer | string)[] | undefined> | undefined
+}
+
+/** How long reading may go on without one new message. */
+const SILENT_MS = 15_000
+
+/**
+ * Reads offsets `from` (inclusive) to `to` (exclusive) of one partition, outside any group of ours, and gives each
+ * message to `take`. Offsets that the log no longer has are skipped; ends at `to` or at the end of the log.
+ */
+export async function readLogRange(
+  clients: KafkaClients,
+  topic: string,
+  partition: number,
+  from: number,
+  to: number,
+  take: (message: LogMessage) => void,
+): Promise<void> {
+  if (to <= from) return
+  const groupId = `reader-${crypto.randomUUID()}`
+  const consumer = clients.current().consumer({ groupId, allowAutoTopicCreation: false })
+  let done = false
+  let movedAt = Date.now()
+  try {
+    await consumer.connect()
+    await consumer.subscribe({ topics: [topic], fromBeginning: true })
+    consumer.on('consumer.group_join', ({ payload }) => {
+      const others = (payload.memberAssignment[topic] ?? []).filter((p) => p !== partition)
+      if (others.length > 0) consumer.pause([{ topic, partitions: others }])
+      consumer.seek({ topic, partition, offset: String(from) })
+    })
+    await consumer.run({
+      autoCommit: false,
+      eachBatch: async ({ batch }) => {
+        if (batch.partition !== partition) return
+        movedAt = Date.now()
+        for (const message of batch.messages) {
+          const offset = Number(message.offset)
+          if (offset >= from && offset < to)
+            take({ offset, key: message.key, value: message.value, headers: message.headers })
+          if (offset >= to - 1) done = true
+        }
+        if (Number(batch.lastOffset()) >= to - 1) done = true
+      },
+    })
+    while (!done && Date.now() - movedAt < SILENT_MS) await sleep(50)
+  } finally {
+    await consumer.disconnect().catch(() => {})
+    const admin = clients.current().admin()
+    await admin
+      .connect()
+      .then(() => admin.deleteGroups([groupId]))
+      .catch(() => {})
+      .finally(() => admin.disconnect())
+  }
+}

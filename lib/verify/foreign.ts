@@ -1,0 +1,37 @@
+import type { StoredRow } from './stored.ts'
+
+/**
+ * Rows of producers that send no identity: all that can be said is that the log has such a message at that place.
+ * `readLog` gives the content hashes of what the log says there: null for an offset that it no longer has.
+ */
+export interface ForeignVerdict {
+  rows: number
+  duplicated: number
+  phantom: number
+  /** older than what the log still has: cannot be told */
+  unjudged: number
+}
+
+export type ReadLog = (
+  topic: string,
+  partition: number,
+  offsets: readonly number[],
+) => Promise<Map<number, readonly bigint[] | null>>
+
+export async function judgeForeign(rows: readonly StoredRow[], readLog: ReadLog): Promise<ForeignVerdict> {
+  const verdict: ForeignVerdict = { rows: rows.length, duplicated: 0, phantom: 0, unjudged: 0 }
+  for (const list of Map.groupBy(rows, (r) => `${r.topic}\n${r.partition}`).values()) {
+    const { topic, partition } = list[0] as StoredRow
+    const said = await readLog(topic, partition, [...new Set(list.map((r) => r.offset))])
+    const seen = new Set<string>()
+    for (const row of list) {
+      const hashes = said.get(row.offset)
+      const identity = `${row.offset} ${row.sensorId}`
+      if (hashes === null) verdict.unjudged++
+      else if (!hashes?.includes(row.hash)) verdict.phantom++
+      else if (seen.has(identity)) verdict.duplicated++
+      seen.add(identity)
+    }
+  }
+  return verdict
+}

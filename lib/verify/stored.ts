@@ -1,0 +1,95 @@
+import type { Transaction } from '../db/connect.ts'
+import { contentHash } from '../hash.ts'
+
+/** A row of readings as the judge sees it. `runId` and `seq` are null for a foreign producer's. */
+export interface StoredRow {
+  runId: string | null
+  sensorId: string
+  seq: number | null
+  hash: bigint
+  topic: string
+  partition: number
+  offset: number
+}
+
+interface RawRow {
+  sensor_key: number
+  run_key: number | null
+  seq: number | null
+  measured_us: number
+  value: number
+  quality: number
+  topic_key: number
+  partition: number
+  offset: number
+}
+
+interface Sensor {
+  sensor_key: number
+  sensor_id: string
+  sensor_type: string
+  unit: string
+  factory_section: string
+  machine_id: string
+  zone: string
+}
+
+const PAGE = 10_000
+
+/** Every stored reading, once, with its content hashed again from the columns. Constant memory. */
+export async function eachStoredRow(tx: Transaction, take: (row: StoredRow) => void): Promise<void> {
+  const sensors = new Map((await tx<Sensor[]>`select * from sensors`).map((s) => [s.sensor_key, s]))
+  const runs = new Map(
+    (await tx<{ run_key: number; run_id: string }[]>`select run_key, run_id from runs`).map((r) => [
+      r.run_key,
+      r.run_id,
+    ]),
+  )
+  const topics = new Map(
+    (await tx<{ topic_key: number; topic: string }[]>`select topic_key, topic from topics`).map((t) => [
+      t.topic_key,
+      t.topic,
+    ]),
+  )
+  const rows = tx<RawRow[]>`
+    select sensor_key, run_key, seq, (extract(epoch from measured_at) * 1000000)::bigint as measured_us, value,
+      quality::float8 as quality, topic_key, partition, "offset"
+    from readings`
+  await rows.cursor(PAGE, (page) => {
+    for (const raw of page) take(toStoredRow(raw, sensors.get(raw.sensor_key), runs, topics))
+  })
+}
+
+function toStoredRow(
+  raw: RawRow,
+  sensor: Sensor | undefined,
+  runs: Map<number, string>,
+  topics: Map<number, string>,
+): StoredRow {
+  return {
+    // A key without its row is a phantom's: give it a name that no ledger has.
+    runId: raw.run_key === null ? null : (runs.get(raw.run_key) ?? `unknown run ${raw.run_key}`),
+    sensorId: sensor?.sensor_id ?? `unknown sensor ${raw.sensor_key}`,
+    seq: raw.seq,
+    hash: sensor ? hashOf(raw, sensor) : 0n,
+    topic: topics.get(raw.topic_key) ?? `unknown topic ${raw.topic_key}`,
+    partition: raw.partition,
+    offset: raw.offset,
+  }
+}
+
+function hashOf(raw: RawRow, sensor: Sensor): bigint {
+  return contentHash({
+    sensorId: sensor.sensor_id,
+    sensorType: sensor.sensor_type,
+    unit: sensor.unit,
+    location: { factorySection: sensor.factory_section, machineId: sensor.machine_id, zone: sensor.zone },
+    measuredAt: raw.measured_us,
+    value: raw.value,
+    quality: raw.quality,
+    claimedLevel: null,
+    warningThreshold: null,
+    criticalThreshold: null,
+    metadata: null,
+  })
+}

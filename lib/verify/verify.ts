@@ -1,0 +1,226 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Config } from '../config.ts'
+import { connect, closeSql, type Sql } from '../db/connect.ts'
+import { contentHash } from '../hash.ts'
+import { decodeFactory, Fault } from '../ingest/decode.ts'
+import { clusterView, kafkaClients, type KafkaClients } from '../kafka/client.ts'
+import { readLogRange } from '../kafka/log.ts'
+import { EXIT, sleep, Stop } from '../run.ts'
+import { readLedger, type LedgerEntry } from '../spool/ledger.ts'
+import { judgeForeign, type ForeignVerdict, type ReadLog } from './foreign.ts'
+import { createJudge, type Judge, type Verdict } from './judge.ts'
+import { eachStoredRow, type StoredRow } from './stored.ts'
+
+export interface Report extends Verdict {
+  /** numbers that consumers saw skipped and that have not come since */
+  gaps: number
+  /** rows of producers without identity, checked against the log itself */
+  unidentified: ForeignVerdict
+  /** run ids whose rows are stored but whose spool is not under SPOOL_DIR */
+  unknown_runs: string[]
+  /** messages in Kafka that the consumers had not stored when the wait was over */
+  behind: number
+}
+
+/**
+ * The ledger of the whole journey. Order matters on a plant that runs: first the ledgers (what must be there), then the
+ * ends of the log (what they have sent lies below), then the wait until that is stored, then one snapshot of the tables,
+ * then the ledgers again (what came meanwhile is no phantom).
+ */
+export async function verify(config: Config, waitMs: number, say: (line: string) => void): Promise<Report> {
+  const sql = connect(config.DATABASE_URL, { name: 'verify', max: 1, statementTimeoutMs: 600_000 })
+  const clients = kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: 'verify' })
+  try {
+    const judge = createJudge()
+    const runs = new Set<string>()
+    eachLedgerEntry(config.SPOOL_DIR, (entry) => judge.expect(entry), judge, runs)
+    say(`${runs.size} ledgers read`)
+    const behind = await waitUntilStored(clients, sql, waitMs, say)
+    const foreign: StoredRow[] = []
+    const unknown = new Set<string>()
+    const tables = await readTables(sql, judge, foreign, runs, unknown)
+    eachLedgerEntry(config.SPOOL_DIR, (entry) => judge.justify(entry), null, runs)
+    tables.judgeRows()
+    const unidentified = await judgeForeign(foreign, logReader(clients))
+    const verdict = judge.verdict(tables.retiredBeforeMs)
+    return {
+      ...verdict,
+      duplicated: verdict.duplicated + unidentified.duplicated,
+      phantom: verdict.phantom + unidentified.phantom,
+      gaps: tables.gaps,
+      unidentified,
+      unknown_runs: [...unknown].filter((run) => !runs.has(run)),
+      behind,
+    }
+  } finally {
+    await closeSql(sql)
+  }
+}
+
+function eachLedgerEntry(
+  dir: string,
+  take: (entry: LedgerEntry) => void,
+  judge: Judge | null,
+  runs: Set<string>,
+): void {
+  if (!existsSync(dir))
+    throw new Stop(
+      `Cannot verify: no spool under "${dir}": set SPOOL_DIR to where the producers keep theirs`,
+      EXIT.config,
+    )
+  for (const file of readdirSync(dir).filter((name) => name.endsWith('.sqlite'))) {
+    const ledger = readLedger(join(dir, file))
+    try {
+      runs.add(ledger.runId)
+      for (const entry of ledger) take(entry)
+      if (judge) for (const s of ledger.spooled()) judge.spooled(s.runId, s.sensorId, s.seq)
+    } finally {
+      ledger.close()
+    }
+  }
+}
+
+/** Until next_offset has reached where the log ended when we asked; resolves to how many messages were still missing. */
+async function waitUntilStored(
+  clients: KafkaClients,
+  sql: Sql,
+  waitMs: number,
+  say: (line: string) => void,
+): Promise<number> {
+  const view = clusterView(clients)
+  const until = Date.now() + waitMs
+  try {
+    const clusterId = await retried(until, () => view.clusterId())
+    const topics = await sql<
+      { topic: string }[]
+    >`select distinct topic from partition_progress where cluster_id = ${clusterId}`
+    const ends = new Map<string, number>()
+    for (const { topic } of topics) {
+      for (const o of await retried(until, () => view.offsets(topic)))
+        ends.set(`${topic}\n${o.partition}`, o.high)
+    }
+    for (;;) {
+      const progress = await sql<{ topic: string; partition: number; next_offset: number }[]>`
+        select topic, partition, next_offset from partition_progress where cluster_id = ${clusterId}`
+      const stored = new Map(progress.map((p) => [`${p.topic}\n${p.partition}`, p.next_offset]))
+      let behind = 0
+      for (const [id, end] of ends) behind += Math.max(0, end - (stored.get(id) ?? 0))
+      if (behind === 0 || Date.now() >= until) return behind
+      say(`waiting for ${behind} messages to be stored`)
+      await sleep(500)
+    }
+  } finally {
+    await view.close()
+  }
+}
+
+async function retried<T>(until: number, ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (Date.now() >= until) {
+        throw new Stop(
+          `Cannot verify: Kafka does not answer: ${(error as Error).message}: what is on its way cannot be told from what is lost`,
+          EXIT.unavailable,
+          { cause: error },
+        )
+      }
+      await sleep(500)
+    }
+  }
+}
+
+/** One consistent look at the tables. Rows are held back until the ledgers have been read once more. */
+async function readTables(
+  sql: Sql,
+  judge: Judge,
+  foreign: StoredRow[],
+  runs: Set<string>,
+  unknown: Set<string>,
+) {
+  const held = createHeldRows()
+  const facts = await sql.begin('isolation level repeatable read read only', async (tx) => {
+    await eachStoredRow(tx, (row) => {
+      if (row.runId === null || row.seq === null) foreign.push(row)
+      else held.push(row.runId, row.sensorId, row.seq, row.hash)
+      if (row.runId !== null && !runs.has(row.runId)) unknown.add(row.runId)
+    })
+    const letters = await tx<{ run_id: string; sensor_id: string; seq: number }[]>`
+      select run_id, sensor_id, seq from dead_letters where run_id is not null and sensor_id is not null and seq is not null`
+    const sums = await tx<{ gaps: number | null; retired: Date | null }[]>`
+      select (select sum(missing - filled)::bigint from partition_progress) as gaps,
+        (select max(received_before) from retired_readings) as retired`
+    return { letters, gaps: sums[0]?.gaps ?? 0, retiredBeforeMs: sums[0]?.retired?.getTime() ?? 0 }
+  })
+  for (const l of facts.letters) judge.deadLetter(l.run_id, l.sensor_id, l.seq)
+  return {
+    gaps: Number(facts.gaps),
+    retiredBeforeMs: facts.retiredBeforeMs,
+    judgeRows: () => held.each((runId, sensorId, seq, hash) => judge.row(runId, sensorId, seq, hash)),
+  }
+}
+
+/** Rows in columns: 20 bytes each instead of an object. */
+function createHeldRows() {
+  const names = new Map<string, number>()
+  const byNumber: { runId: string; sensorId: string }[] = []
+  let who = new Uint32Array(1024)
+  let seqs = new Float64Array(1024)
+  let hashes = new BigUint64Array(1024)
+  let length = 0
+  return {
+    push(runId: string, sensorId: string, seq: number, hash: bigint) {
+      if (length === who.length) {
+        const grownWho = new Uint32Array(length * 2)
+        grownWho.set(who)
+        const grownSeqs = new Float64Array(length * 2)
+        grownSeqs.set(seqs)
+        const grownHashes = new BigUint64Array(length * 2)
+        grownHashes.set(hashes)
+        who = grownWho
+        seqs = grownSeqs
+        hashes = grownHashes
+      }
+      const name = `${runId}\n${sensorId}`
+      let number = names.get(name)
+      if (number === undefined) {
+        number = byNumber.push({ runId, sensorId }) - 1
+        names.set(name, number)
+      }
+      who[length] = number
+      seqs[length] = seq
+      hashes[length] = hash
+      length++
+    },
+    each(take: (runId: string, sensorId: string, seq: number, hash: bigint) => void) {
+      for (let i = 0; i < length; i++) {
+        const name = byNumber[who[i] ?? 0]
+        if (name) take(name.runId, name.sensorId, seqs[i] ?? 0, hashes[i] ?? 0n)
+      }
+    },
+  }
+}
+
+/** What the log itself says at these offsets, for rows without identity. */
+function logReader(clients: KafkaClients): ReadLog {
+  return async (topic, partition, offsets) => {
+    const view = clusterView(clients)
+    const range = (await view.offsets(topic).catch(() => [])).find((o) => o.partition === partition)
+    await view.close()
+    const wanted = new Set(offsets)
+    const said = new Map<number, readonly bigint[] | null>()
+    for (const offset of wanted) if (!range || offset < range.low) said.set(offset, null)
+    const from = Math.max(range?.low ?? 0, Math.min(...offsets))
+    const to = Math.min(range?.high ?? 0, Math.max(...offsets) + 1)
+    await readLogRange(clients, topic, partition, from, to, (message) => {
+      if (!wanted.has(message.offset)) return
+      const decoded = decodeFactory(message.value)
+      // A message that carries an identity makes rows that carry it too: this one has lost it.
+      const foreign = message.headers?.['run-id'] === undefined
+      said.set(message.offset, decoded instanceof Fault || !foreign ? [] : decoded.readings.map(contentHash))
+    })
+    return said
+  }
+}
