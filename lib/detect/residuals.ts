@@ -20,7 +20,9 @@ const SLOW = 11
 const SMOOTH_HOUR = 12
 const SIDE = 13
 const RUN = 14
-export const MEMORIES = 15
+const LOW_AT = 15
+const HIGH_AT = 16
+export const MEMORIES = 17
 export const HOURS = 24
 /** per hour of day: usual value (minus the first value ever), then how many readings taught it */
 export const HOUR_CELLS = 2 * HOURS
@@ -41,8 +43,9 @@ export const STREAMS = [
 const HOUR_MICROS = 3.6e9
 /** a pause this many times the usual interval starts the short memories afresh */
 const PAUSE = 3
-/** the record range shrinks towards the level with this time constant, so that one wild day is not for ever */
+/** an end of the known range that nothing came near for so long shrinks towards the level: one wild day is not for ever */
 const RANGE_MEMORY_MICROS = 60 * 24 * HOUR_MICROS
+const RANGE_NEAR = 0.1
 const ROUNDING = 1e-6
 
 export interface Memories {
@@ -57,7 +60,7 @@ export function firstReading({ body, hours, origin }: Memories, at: number, valu
   hours.fill(0)
   origin[0] = value
   for (const i of [LOW, HIGH, LEVEL, PREVIOUS, RATIO_MEAN, FAST, SLOW]) body[i] = value
-  body[LAST_AT] = at
+  for (const i of [LAST_AT, LOW_AT, HIGH_AT]) body[i] = at
   body[COUNT] = 1
 }
 
@@ -123,9 +126,13 @@ export function learn(
   hours[hour] = usual - m.origin[0]! + Math.max(0.02, 1 / (seen + 1)) * offHour
   b[PREVIOUS] = value
   const beyond = Math.max(0, value - high, low - value)
+  if (value >= high - RANGE_NEAR * range) b[HIGH_AT] = at
+  if (value <= low + RANGE_NEAR * range) b[LOW_AT] = at
   const shrink = Math.min(0.01, gap / RANGE_MEMORY_MICROS)
-  b[HIGH] = Math.max(value, high - shrink * Math.max(0, high - level))
-  b[LOW] = Math.min(value, low + shrink * Math.max(0, level - low))
+  if (value > high) b[HIGH] = value
+  else if (at - b[HIGH_AT]! > RANGE_MEMORY_MICROS) b[HIGH]! -= shrink * Math.max(0, high - level)
+  if (value < low) b[LOW] = value
+  else if (at - b[LOW_AT]! > RANGE_MEMORY_MICROS) b[LOW]! += shrink * Math.max(0, level - low)
   return beyond > 0 && range > 0 ? beyond / range : 0
 }
 
