@@ -1,0 +1,151 @@
+import { basename, extname } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Config } from '../config.ts'
+import type { Episode } from '../fleet/episodes.ts'
+import type { Fleet } from '../fleet/fleet.ts'
+import { totalRate } from '../fleet/layout.ts'
+import { createPlant, plantOptions } from '../fleet/plant.ts'
+import { createReplay } from '../fleet/replay.ts'
+import { EXIT, Stop } from '../run.ts'
+import { parseMicrosAssumingUtc, type Micros } from '../time.ts'
+
+export const HELP = `bun run producer.ts: measures, keeps on disk what it has accepted, and sends it to Kafka.
+
+  --fleet factory            who measures (default: FLEET); the plant's sensors
+  --seed N                   seed of the simulation (default: SEED)
+  --rate N                   load: so many readings a second in total
+  --print N [--start TIME]   prints N readings on stdout instead of sending them; same seed and start, same bytes
+
+  --replay FILE|-            a recording, or standard input, instead of the simulation
+    --format csv|ndjson      default: by the name or the first character
+    --sensor-id ID           default: the file's name
+    --time-column NAME       --value-column NAME (may be repeated)
+    --separator CHAR         one character, or tab; default: found in the file
+    --speed 1|60|max         recorded time passes so many times as fast (default 1)
+    --time shift|keep        shift (default): each row is stamped when it is sent, as live data;
+                             keep: its own times, stored as history that alarms nobody
+  --help                     this text
+
+Everything else comes from the environment (.env.example).
+exit 0 stopped or finished · 1 failed, start it again · 2 usage · 75 finished, but Kafka was away: the next start sends
+what is still in the spool · 78 configuration`
+
+const FLAGS = {
+  fleet: { type: 'string' },
+  seed: { type: 'string' },
+  rate: { type: 'string' },
+  print: { type: 'string' },
+  start: { type: 'string' },
+  replay: { type: 'string' },
+  format: { type: 'string' },
+  'sensor-id': { type: 'string' },
+  'time-column': { type: 'string' },
+  'value-column': { type: 'string', multiple: true },
+  separator: { type: 'string' },
+  speed: { type: 'string' },
+  time: { type: 'string' },
+  help: { type: 'boolean' },
+} as const
+
+export type Flags = ReturnType<typeof parseFlags>
+
+export function parseFlags(args: string[]) {
+  try {
+    return parseArgs({ args, options: FLAGS, strict: true }).values
+  } catch (error) {
+    throw usage(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** Who measures, under which name, and how much is to be expected of it. */
+export interface Choice {
+  fleet: Fleet
+  producerId: string
+  expectedPerSecond: number | null
+}
+
+export function chooseFleet(flags: Flags, config: Config, onEpisode: (episode: Episode) => void): Choice {
+  if (flags.replay !== undefined) return chooseReplay(flags, flags.replay, config)
+  const fleet = flags.fleet ?? (config.FLEET === 'all' ? 'factory' : config.FLEET)
+  if (fleet !== 'factory') throw usage(`--fleet must be factory: got "${fleet}"`)
+  const rate = flags.rate === undefined ? null : positive('--rate', flags.rate)
+  const plant = createPlant({ ...plantOptions(config), seed: seedOf(flags, config), rate, onEpisode })
+  const usual = config.SENSOR_TYPE ? `${config.SENSOR_TYPE}-sensor` : 'plant'
+  return {
+    fleet: plant,
+    producerId: config.PRODUCER_ID ?? (rate === null ? usual : `${usual}-load`),
+    expectedPerSecond: totalRate(plant.sensors.map((s) => s.plan)),
+  }
+}
+
+function chooseReplay(flags: Flags, file: string, config: Config): Choice {
+  const speed = flags.speed === 'max' ? 'max' : positive('--speed', flags.speed ?? '1')
+  const fleet = createReplay({
+    topic: config.SENSOR_TOPIC,
+    file,
+    format: oneOf('--format', flags.format, ['csv', 'ndjson'] as const) ?? null,
+    sensorId: flags['sensor-id'] ?? null,
+    location: {
+      factorySection: config.FACTORY_SECTION,
+      machineId: config.MACHINE_ID,
+      zone: config.ZONE,
+    },
+    timeColumn: flags['time-column'] ?? null,
+    valueColumns: flags['value-column'] ?? null,
+    separator: flags.separator ?? null,
+    speed,
+    time: oneOf('--time', flags.time, ['shift', 'keep'] as const) ?? 'shift',
+  })
+  const name = flags['sensor-id'] ?? (file === '-' ? 'stdin' : basename(file, extname(file)))
+  const word = name.replace(/[^A-Za-z0-9._:-]+/g, '-').slice(0, 56)
+  return { fleet, producerId: config.PRODUCER_ID ?? `replay-${word}`, expectedPerSecond: null }
+}
+
+/** The first readings of the plant from a moment on, as the messages that they would be. */
+export function* printed(flags: Flags, config: Config): Generator<string> {
+  const count = positive('--print', flags.print ?? '')
+  const rate = flags.rate === undefined ? null : positive('--rate', flags.rate)
+  const seed = seedOf(flags, config)
+  const plant = createPlant({ ...plantOptions(config), seed, rate })
+  const seqs = new Map<string, number>()
+  let left = count
+  for (const measured of plant.between(startOf(flags.start), Infinity)) {
+    const seq = (seqs.get(measured.key) ?? 0) + 1
+    seqs.set(measured.key, seq)
+    yield String(measured.encode({ runId: `seed-${seed}`, seq }))
+    if (--left === 0) return
+  }
+}
+
+function startOf(text: string | undefined): Micros {
+  if (text === undefined) return Date.now() * 1000
+  const start = parseMicrosAssumingUtc(text)
+  if (Number.isNaN(start))
+    throw usage(`--start must be a date-time such as 2026-01-01T06:00:00Z: got "${text}"`)
+  return start
+}
+
+function seedOf(flags: Flags, config: Config): string {
+  return flags.seed ?? String(config.SEED)
+}
+
+function positive(flag: string, text: string): number {
+  const value = Number(text)
+  if (!(value > 0 && Number.isFinite(value))) throw usage(`${flag} must be a number above 0: got "${text}"`)
+  return value
+}
+
+function oneOf<const T extends readonly string[]>(
+  flag: string,
+  text: string | undefined,
+  words: T,
+): T[number] | undefined {
+  if (text !== undefined && !words.includes(text)) {
+    throw usage(`${flag} must be ${words.join(' or ')}: got "${text}"`)
+  }
+  return text
+}
+
+function usage(what: string): Stop {
+  return new Stop(`Cannot start: ${what}: bun run producer.ts --help shows the way`, EXIT.usage)
+}

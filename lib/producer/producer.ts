@@ -1,0 +1,169 @@
+import type { Config } from '../config.ts'
+import { log } from '../log.ts'
+import { kafkaClients } from '../kafka/client.ts'
+import { partitionOf } from '../kafka/partitioner.ts'
+import { startSender, type Sender } from '../kafka/send.ts'
+import { EXIT } from '../run.ts'
+import { openSpool, type Spool } from '../spool/spool.ts'
+import { topicPlan } from '../topics.ts'
+import { appendTruth, truthFile } from '../fleet/truth.ts'
+import type { Choice } from './choice.ts'
+import type { ProducerReport, ProducerStatus } from './health.ts'
+import { startReporter } from './reporter.ts'
+import type { Episode } from '../fleet/episodes.ts'
+
+/** On SIGTERM: so long for what is still unsent; the rest is safe in the spool. */
+const FLUSH_MS = 10_000
+/** A finished fleet waits for Kafka so long without one message getting through. */
+const NO_PROGRESS_MS = 30_000
+
+/**
+ * fleet → spool → Kafka, and how it goes → PostgreSQL. States: starting → active ⇄ blocked → stopping → stopped
+ * (a signal) or finished (the fleet came to its end). Opened in the order of the journey, closed in reverse.
+ */
+export async function runProducer(
+  config: Config,
+  choose: (onEpisode: (episode: Episode) => void) => Choice,
+  signal: AbortSignal,
+): Promise<number> {
+  const { fleet, producerId, expectedPerSecond } = choose((episode) => {
+    writeTruth(episode)
+    reporter.episode(episode)
+  })
+  const writeTruth = appendTruth(truthFile(config.SPOOL_DIR, producerId))
+  const startedAt = new Date()
+  let status: ProducerStatus = 'starting'
+
+  const plan = topicPlan(config)
+  const partitions = new Map(plan.map((t) => [t.topic, t.partitions]))
+  const spool = openSpool({
+    directory: config.SPOOL_DIR,
+    producerId,
+    maxBytes: config.SPOOL_MAX_SIZE,
+    whenFull: config.SPOOL_WHEN_FULL,
+    partitionOf: (topic, key) => partitionOf(key, partitions.get(topic) ?? 1),
+    onDropped: (count, topic, partition) => {
+      const message = `The spool is full: ${count} of the oldest unsent messages of ${topic}/${partition} were given up (SPOOL_WHEN_FULL=drop-oldest)`
+      log.warn('spool.dropped', { count, topic, partition })
+      reporter.event({
+        event: 'readings_dropped',
+        severity: 'error',
+        message,
+        details: { count, topic, partition },
+      })
+    },
+  })
+  const clients = kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: producerId })
+  const sender = startSender({
+    spool,
+    clients,
+    plan,
+    onEvent: (event, message, details) => reporter.event({ event, severity: 'error', message, details }),
+  })
+  const reporter = startReporter({
+    databaseUrl: config.DATABASE_URL,
+    producerId,
+    runId: spool.runId,
+    clusterId: () => sender.state().clusterId,
+    refusals: spool.refusals,
+    forgetRefusals: spool.forgetRefusals,
+    report: () => ({
+      producerId,
+      runId: spool.runId,
+      fleet: fleet.name,
+      sensorType: fleet.sensorType,
+      status: status === 'active' && spool.state().blocked ? 'blocked' : status,
+      startedAt,
+      expectedPerSecond,
+      ...stateOf(spool, sender),
+    }),
+  })
+  log.info('producer.started', { fleet: fleet.name, run_id: spool.runId, ...spooledOf(spool) })
+
+  try {
+    status = 'active'
+    for await (const batch of fleet.readings(signal)) {
+      await orAborted(spool.accept(batch), signal)
+      if (signal.aborted) break
+    }
+    status = 'stopping'
+    const stopped = signal.aborted
+    const sent = stopped ? await flush(spool, AbortSignal.timeout(FLUSH_MS)) : await flushAll(spool, signal)
+    status = stopped ? 'stopped' : 'finished'
+    const { accepted, dropped, rejected, spooled } = spool.state()
+    log.info(`producer.${status}`, { fleet: fleet.name, accepted, dropped, rejected, spooled })
+    if (sent || stopped) return EXIT.ok
+    log.error('producer.unsent', {
+      ...spooledOf(spool),
+      message: `Cannot send everything: Kafka is away: ${spooled} messages stay in the spool of ${producerId}; the next start sends them`,
+    })
+    return EXIT.tempFail
+  } catch (error) {
+    status = 'failed'
+    throw error
+  } finally {
+    await sender.close()
+    await reporter.close(status)
+    await spool.close()
+  }
+}
+
+/** True when everything is sent. */
+async function flush(spool: Spool, limit: AbortSignal): Promise<boolean> {
+  await spool.drained(limit)
+  return spool.state().spooled === 0
+}
+
+/** The same without a limit, as long as something gets through. */
+async function flushAll(spool: Spool, signal: AbortSignal): Promise<boolean> {
+  for (let before = Infinity; !signal.aborted;) {
+    if (await flush(spool, AbortSignal.any([signal, AbortSignal.timeout(NO_PROGRESS_MS)]))) return true
+    const { spooled } = spool.state()
+    if (spooled >= before) return false
+    before = spooled
+  }
+  return flush(spool, AbortSignal.timeout(FLUSH_MS))
+}
+
+/** A full spool may hold accept up for hours; what it has not accepted when we stop was never accepted. */
+function orAborted(accepted: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => resolve()
+    signal.addEventListener('abort', stop, { once: true })
+    accepted.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+  })
+}
+
+function spooledOf(spool: Spool) {
+  const { spooled, spoolBytes, oldestSpooledAtMs } = spool.state()
+  return {
+    spooled,
+    spool_bytes: spoolBytes,
+    oldest: oldestSpooledAtMs === null ? null : new Date(oldestSpooledAtMs).toISOString(),
+  }
+}
+
+function stateOf(
+  spool: Spool,
+  sender: Sender,
+): Omit<
+  ProducerReport,
+  'producerId' | 'runId' | 'fleet' | 'sensorType' | 'status' | 'startedAt' | 'perSecond' | 'expectedPerSecond'
+> {
+  const s = spool.state()
+  const k = sender.state()
+  const date = (ms: number | null) => (ms === null ? null : new Date(ms))
+  return {
+    accepted: s.accepted,
+    sent: s.sent,
+    dropped: s.dropped,
+    rejected: s.rejected,
+    spooled: s.spooled,
+    spoolBytes: s.spoolBytes,
+    oldestSpooledAt: date(s.oldestSpooledAtMs),
+    errors: k.errors,
+    lastError: s.blocked ?? k.lastError,
+    lastErrorAt: date(k.lastErrorAtMs),
+    kafkaReachable: k.reachable,
+  }
+}
