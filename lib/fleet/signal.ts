@@ -7,7 +7,7 @@ import type { Noise } from './random.ts'
  * function of time, position and seed, so it can be entered anywhere. Hours are UTC hours: the plant stands at Greenwich.
  */
 export interface Signal {
-  /** what the process does at this moment, without the sensor's noise */
+  /** what the process does in this second, without the sensor's noise */
   level(at: Micros): number
   /** the sensor's noise at its n-th measurement; its white part has deviation `sigma` */
   noise(tick: number): number
@@ -96,7 +96,8 @@ export const PROFILES: Record<SensorType, Profile> = {
   },
 }
 
-const HOUR = 3_600_000_000
+const SECOND = 1_000_000
+const HOUR = 3600 * SECOND
 const DAY = 24 * HOUR
 const WEEKEND_ACTIVITY = 0.35
 /** neighbouring measurements share a little of their noise, as behind any sensor's own filter */
@@ -116,13 +117,25 @@ export function createSignal(profile: Profile, noise: Noise): Signal {
     at: createLattice(noise, STREAM.wander + i),
   }))
   const shared = createLattice(noise, STREAM.shared)
+  let levelSecond = NaN
+  let levelOfSecond = 0
+
+  const levelAt = (at: Micros) => {
+    const local = at + dayShift
+    const hour = (local % DAY) / HOUR
+    let level = profile.base + offset + gain * profile.daily(hour, activity(local, hour))
+    for (const w of waves) level += w.size * w.at(at / w.turn)
+    return level
+  }
+
   return {
     level(at) {
-      const local = at + dayShift
-      const hour = (local % DAY) / HOUR
-      let level = profile.base + offset + gain * profile.daily(hour, activity(local, hour))
-      for (const w of waves) level += w.size * w.at(at / w.turn)
-      return level
+      const second = Math.floor(at / SECOND)
+      if (second !== levelSecond) {
+        levelSecond = second
+        levelOfSecond = levelAt(second * SECOND)
+      }
+      return levelOfSecond
     },
     noise: (tick) =>
       profile.sigma * (noise.gauss(STREAM.noise, tick) + SHARED_SIGMAS * shared(tick / SHARED_TICKS)),

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { z } from 'zod'
 import { formatMicros, parseMicros } from '../time.ts'
@@ -10,6 +10,7 @@ import { FAULT_KINDS, type Episode } from './episodes.ts'
  */
 export function appendTruth(file: string): (episode: Episode) => void {
   mkdirSync(dirname(file), { recursive: true })
+  if (existsSync(file)) truncateSync(file, lastLineEnd(readFileSync(file))) // a kill may have cut off the last line
   return (episode) => appendFileSync(file, encodeEpisode(episode) + '\n')
 }
 
@@ -63,6 +64,10 @@ export function readTruth(file: string): Episode[] {
     })
   })
   return [...episodes.values()]
+}
+
+function lastLineEnd(bytes: Buffer): number {
+  return bytes.lastIndexOf('\n') + 1
 }
 
 function parseJson(text: string): unknown {
