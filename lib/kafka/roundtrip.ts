@@ -24,7 +24,7 @@ export async function roundTrip(
     maxWaitTimeInMs: 100,
     retry: { retries: 2 },
   })
-  const waiting = new Set(Array.from({ length: partitions }, (_, i) => i))
+  const missing = new Set(Array.from({ length: partitions }, (_, i) => i))
   const exchange = async () => {
     await view.ask(`create ${topic}`, (a) =>
       a.createTopics({
@@ -38,8 +38,8 @@ export async function roundTrip(
       void consumer.run({
         autoCommit: false,
         eachMessage: async ({ partition }) => {
-          waiting.delete(partition)
-          if (waiting.size === 0) resolve()
+          missing.delete(partition)
+          if (missing.size === 0) resolve()
         },
       })
     })
@@ -53,8 +53,7 @@ export async function roundTrip(
     return performance.now() - start
   }
   try {
-    const what = `read back what was sent (partitions still missing: ${[...waiting].join(', ')})`
-    return await withDeadline(exchange(), ROUND_TRIP_MS, what)
+    return await withDeadline(exchange(), ROUND_TRIP_MS, 'send and read back a message a partition')
   } finally {
     await Promise.allSettled([
       withDeadline(consumer.disconnect(), 5000, 'leave the group'),

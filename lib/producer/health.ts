@@ -59,18 +59,35 @@ export async function writeHealth(sql: Sql, r: ProducerReport): Promise<void> {
   await sql`select pg_notify('health', '')`
 }
 
-export async function writeEvent(sql: Sql, producerId: string, e: SystemEvent): Promise<void> {
+export async function writeEvents(
+  sql: Sql,
+  producerId: string,
+  events: readonly SystemEvent[],
+): Promise<void> {
   await sql`
     insert into system_events (source, event, severity, message, details)
-    values (${producerId}, ${e.event}, ${e.severity}, ${e.message}, ${JSON.stringify(e.details)}::text::jsonb)`
+    select ${producerId}, event, severity, message, details
+    from json_to_recordset(${JSON.stringify(events)}::text::json)
+      as e (event text, severity text, message text, details jsonb)`
 }
 
 /** Told again after a restart, an episode is still one row. */
-export async function writeEpisode(sql: Sql, producerId: string, e: Episode): Promise<void> {
+export async function writeEpisodes(
+  sql: Sql,
+  producerId: string,
+  episodes: readonly Episode[],
+): Promise<void> {
+  const rows = episodes.map((e) => ({
+    ...e,
+    startedAt: formatMicros(e.startedAt),
+    endedAt: formatMicros(e.endedAt),
+  }))
   await sql`
     insert into fault_episodes (episode_id, producer_id, sensor_id, kind, size_sigma, started_at, ended_at, description)
-    values (${e.episodeId}, ${producerId}, ${e.sensorId}, ${e.kind}, ${e.sizeSigma}, ${formatMicros(e.startedAt)},
-      ${formatMicros(e.endedAt)}, ${e.description})
+    select "episodeId", ${producerId}, "sensorId", kind, "sizeSigma", "startedAt", "endedAt", description
+    from json_to_recordset(${JSON.stringify(rows)}::text::json)
+      as e ("episodeId" text, "sensorId" text, kind text, "sizeSigma" float8, "startedAt" timestamptz,
+        "endedAt" timestamptz, description text)
     on conflict (episode_id) do nothing`
 }
 

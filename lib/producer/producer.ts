@@ -62,6 +62,7 @@ export async function runProducer(
   })
   const reporter = startReporter({
     databaseUrl: config.DATABASE_URL,
+    aliveFile: config.ALIVE_FILE,
     producerId,
     runId: spool.runId,
     clusterId: () => sender.state().clusterId,

@@ -1,3 +1,4 @@
+import { touchAlive } from '../alive.ts'
 import { ask, createDatabase } from '../db/connect.ts'
 import type { Episode } from '../fleet/episodes.ts'
 import { log } from '../log.ts'
@@ -5,8 +6,8 @@ import { DeadlineError, sleep } from '../run.ts'
 import type { Refusal } from '../spool/spool.ts'
 import {
   writeDeadLetter,
-  writeEpisode,
-  writeEvent,
+  writeEpisodes,
+  writeEvents,
   writeHealth,
   type ProducerReport,
   type ProducerStatus,
@@ -26,6 +27,8 @@ export interface Reporter {
 
 export interface ReporterOptions {
   databaseUrl: string
+  /** touched at each beat while the producer accepts readings */
+  aliveFile?: string
   producerId: string
   runId: string
   /** how it is now; perSecond is filled in here */
@@ -39,7 +42,7 @@ const BEAT_MS = 1000
 const ANSWER_MS = 4000 // a health report is old after this anyway
 const WINDOW_MS = 10_000 // over which the rate is told
 const MAX_WAITING = 10_000 // events and episodes kept while PostgreSQL is away; then the oldest go
-const ROWS_A_BEAT = 100 // of each kind, so that a beat stays within its time
+const ROWS_A_BEAT = 200 // of each kind, so that a beat stays within its time
 
 export function startReporter(options: ReporterOptions): Reporter {
   const { producerId, runId } = options
@@ -60,6 +63,7 @@ export function startReporter(options: ReporterOptions): Reporter {
 
   async function beat(status?: ProducerStatus): Promise<void> {
     const report = options.report()
+    if (report.status === 'active') touchAlive(options.aliveFile)
     const perSecond = rate(report.sent, performance.now())
     try {
       await ask('report', tell({ ...report, perSecond, status: status ?? report.status }), ANSWER_MS)
@@ -76,14 +80,12 @@ export function startReporter(options: ReporterOptions): Reporter {
   async function tell(report: ProducerReport): Promise<void> {
     const { sql } = database
     await writeHealth(sql, report)
-    for (const e of events.slice(0, ROWS_A_BEAT)) {
-      await writeEvent(sql, producerId, e)
-      events.shift()
-    }
-    for (const e of episodes.slice(0, ROWS_A_BEAT)) {
-      await writeEpisode(sql, producerId, e)
-      episodes.shift()
-    }
+    const newEvents = events.slice(0, ROWS_A_BEAT)
+    if (newEvents.length > 0) await writeEvents(sql, producerId, newEvents)
+    events.splice(0, newEvents.length)
+    const newEpisodes = episodes.slice(0, ROWS_A_BEAT)
+    if (newEpisodes.length > 0) await writeEpisodes(sql, producerId, newEpisodes)
+    episodes.splice(0, newEpisodes.length)
     const refusals = options.refusals(ROWS_A_BEAT)
     const who = { producerId, runId, clusterId: options.clusterId() }
     for (const refusal of refusals) await writeDeadLetter(sql, who, refusal)
