@@ -1,4 +1,12 @@
-import { QUIET, type Detector, type Part, type Reason, type Sample, type Verdict } from './detector.ts'
+import {
+  IGNORED,
+  QUIET,
+  type Detector,
+  type Part,
+  type Reason,
+  type Sample,
+  type Verdict,
+} from './detector.ts'
 import {
   COUNT,
   firstReading,
@@ -107,7 +115,7 @@ function step(state: AdaptiveState, { at, value }: Sample, rule: AdaptiveRule): 
     advance(state)
     return QUIET
   }
-  if (!(at > body[LAST_AT]!)) return QUIET
+  if (!(at > body[LAST_AT]!)) return IGNORED
   const low = body[LOW]!
   const high = body[HIGH]!
   const expected = usualAt(state, at, rule.utcOffsetMinutes)

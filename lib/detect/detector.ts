@@ -14,7 +14,8 @@ export interface Sample {
  * machine, in any batches, across any restart. No wall clock, no randomness, constant memory.
  *
  * `step` moves the state and answers for this one reading. A reading that is not newer than the last one moves
- * nothing and answers `QUIET`, so repeats and late data change no alarm. `decode` of what `encode` gave continues
+ * nothing and answers `IGNORED` (compare by identity: it is no statement about an open alarm), so repeats and late
+ * data raise and clear nothing. `decode` of what `encode` gave continues
  * bit for bit; it answers null for bytes it can't continue from (another version or size): the caller starts with
  * `create()` and says that this detector re-learns.
  */
@@ -55,6 +56,8 @@ export interface Reason {
   readonly usual: number | null
   /** probability of at least this size; null where not statistical */
   readonly p: number | null
+  /** which channel of a machine, where there are several */
+  readonly channel?: number
 }
 
 export type Part =
@@ -88,3 +91,6 @@ export const QUIET: Verdict = Object.freeze({
   high: null,
   reasons: Object.freeze([]),
 })
+
+/** The answer to a reading that is not newer than the last one: neither alarm nor all-clear. */
+export const IGNORED: Verdict = Object.freeze({ ...QUIET })

@@ -1,61 +1,233 @@
-import { QUIET, type Verdict } from './detector.ts'
+import { IGNORED, QUIET, type Part, type Reason, type Verdict } from './detector.ts'
 import type { Micros } from '../time.ts'
 
-/** One moment of a machine: a value per channel, NaN where one is missing. */
+/**
+ * Health of one machine from several channels. The first readings of each channel (the commissioning) are the
+ * baseline; it is then frozen, because slow wear must not be learnt away. From there each channel says how far its
+ * smoothed value (EWMA) and its restlessness (EWMA of the steps away from it) have left what commissioning showed; the
+ * 4-norm of all is the size of the condition. The alarm stays while the condition lasts.
+ *
+ * A channel that wandered during commissioning is known badly, so its distance counts less: it is divided by
+ * 1 + 3 × the share of its variance that is slower than a sixteenth of the commissioning.
+ *
+ * States: commissioning (silent) → normal ↔ alarmed (on at the threshold, off after 5 readings in a row below 65 % of
+ * it). Re-baseline after maintenance is an operator's act: start again from `create()`.
+ */
 export interface MachineSample {
   at: Micros
+  /** one value per channel, NaN for a channel that did not report: channels may come in different rhythms */
   values: ArrayLike<number>
   quality: number
 }
+
 export interface EquipmentRule {
-  /** readings of the commissioning, from which the baseline is learnt and then frozen */
+  /** readings of each channel from which its baseline is learnt */
   readonly commissioning: number
+  /** size of the condition that raises an alarm: about so many times the largest swing of a healthy machine */
   readonly threshold: number
 }
-export const DEFAULT_EQUIPMENT_RULE: EquipmentRule = { commissioning: 400, threshold: 3 }
+export const DEFAULT_EQUIPMENT_RULE: EquipmentRule = { commissioning: 400, threshold: 4.7 }
 
 export interface EquipmentState {
-  n: number
-  active: boolean
-  mean: Float64Array
-  square: Float64Array
-  ewma: Float64Array
+  /** HEADER numbers, then FIELDS a channel */
+  readonly numbers: Float64Array
 }
 
+/** As Detector, but made for a number of channels and stepped with a value of each. */
 export interface EquipmentDetector {
+  readonly name: 'equipment'
+  readonly version: number
   create(): EquipmentState
+  /** `reasons` name the channel in `channel`, loudest first */
   step(state: EquipmentState, sample: MachineSample, rule: EquipmentRule): Verdict
+  encode(state: EquipmentState): Uint8Array
+  decode(bytes: Uint8Array, version: number): EquipmentState | null
 }
+
+const VERSION = 1
+const SMOOTHING = 0.15
+const RESTLESS_SMOOTHING = 0.03
+const RESTLESS_WEIGHT = 0.5
+/** smoothed values need this long before they show how far a healthy machine swings */
+const SETTLE = 20
+const RESTLESS_SETTLE = 50
+const BLOCKS = 16
+const WANDERING = 3
+/** the largest swing of commissioning counts, too: fat tails make a deviation in sigmas lie */
+const LARGEST = 0.35
+const OFF_RATIO = 0.65
+const OFF_AFTER = 5
+/** beyond so many thresholds nothing is told apart */
+const CAP = 40
+
+const LAST_AT = 0
+const ACTIVE = 1
+const BELOW = 2
+const HEADER = 3
+/** Fields of a channel. *_MEAN and *_SQUARES are running mean and sum of squared deviations (Welford). */
+const N = 0
+const MEAN = 1
+const SQUARES = 2
+const EWMA = 3
+const SWING_MEAN = 4
+const SWING_SQUARES = 5
+const SWING_LOW = 6
+const SWING_HIGH = 7
+const BLOCK_SUM = 8
+const BLOCK_MEAN = 9
+const BLOCK_SQUARES = 10
+const RESTLESS = 11
+const RESTLESS_MEAN = 12
+const RESTLESS_SQUARES = 13
+const RESTLESS_HIGH = 14
+const DISTANCE = 15
+const RESTLESS_DISTANCE = 16
+const FIELDS = 17
 
 export function equipment(channels: number): EquipmentDetector {
+  const length = HEADER + FIELDS * channels
   return {
-    create: () => ({
-      n: 0,
-      active: false,
-      mean: new Float64Array(channels),
-      square: new Float64Array(channels),
-      ewma: new Float64Array(channels),
-    }),
-    step(s, { values }, rule) {
-      s.n++
-      if (s.n <= rule.commissioning) {
-        for (let c = 0; c < channels; c++) {
-          const d = values[c]! - s.mean[c]!
-          s.mean[c]! += d / s.n
-          s.square[c]! += d * (values[c]! - s.mean[c]!)
-        }
-        return QUIET
-      }
-      let sum = 0
-      for (let c = 0; c < channels; c++) {
-        const sd = Math.sqrt(s.square[c]! / rule.commissioning) || 1
-        const z = (values[c]! - s.mean[c]!) / sd
-        s.ewma[c]! += 0.05 * (z - s.ewma[c]!)
-        sum += s.ewma[c]! ** 4
-      }
-      const size = Math.sqrt(Math.sqrt(sum))
-      s.active = s.active ? size > 0.8 * rule.threshold : size >= rule.threshold
-      return { ...QUIET, score: 1 - 2 ** (-size / rule.threshold), active: s.active, part: 'condition' }
-    },
+    name: 'equipment',
+    version: VERSION,
+    create: () => ({ numbers: new Float64Array(length) }),
+    step: (state, sample, rule) => step(state.numbers, channels, sample, rule),
+    encode: ({ numbers }) => new Uint8Array(numbers.buffer.slice(0)),
+    decode: (bytes, version) =>
+      version === VERSION && bytes.length === 8 * length
+        ? { numbers: new Float64Array(Uint8Array.from(bytes).buffer) }
+        : null,
   }
+}
+
+function step(s: Float64Array, channels: number, sample: MachineSample, rule: EquipmentRule): Verdict {
+  if (s[LAST_AT]! !== 0 && !(sample.at > s[LAST_AT]!)) return IGNORED
+  s[LAST_AT] = sample.at
+  let sum = 0
+  for (let c = 0; c < channels; c++) {
+    const o = HEADER + FIELDS * c
+    const x = sample.values[c]!
+    if (Number.isFinite(x)) {
+      const n = ++s[o + N]!
+      if (n <= rule.commissioning) commission(s, o, x, rule.commissioning)
+      else compare(s, o, x, rule.commissioning)
+    }
+    sum += s[o + DISTANCE]! ** 4 + (RESTLESS_WEIGHT * s[o + RESTLESS_DISTANCE]!) ** 4
+  }
+  const size = Math.min(CAP * rule.threshold, Math.sqrt(Math.sqrt(sum)))
+  const active = holds(s, size, rule.threshold)
+  if (size === 0 && !active) return QUIET
+  const score = 1 - 2 ** (-size / rule.threshold)
+  return {
+    ...QUIET,
+    score,
+    active,
+    part: active ? 'condition' : null,
+    reasons: active ? reasons(s, channels) : QUIET.reasons,
+  }
+}
+
+function commission(s: Float64Array, o: number, x: number, length: number): void {
+  const n = s[o + N]!
+  learnMoment(s, o + MEAN, x, n)
+  if (n === 1) s[o + EWMA] = x
+  else move(s, o, x, n)
+  const ewma = s[o + EWMA]!
+  if (n === SETTLE + 1) s[o + SWING_LOW] = s[o + SWING_HIGH] = ewma
+  if (n > SETTLE) {
+    learnMoment(s, o + SWING_MEAN, ewma, n - SETTLE)
+    s[o + SWING_LOW] = Math.min(s[o + SWING_LOW]!, ewma)
+    s[o + SWING_HIGH] = Math.max(s[o + SWING_HIGH]!, ewma)
+  }
+  if (n > RESTLESS_SETTLE) {
+    const restless = logRestless(s, o, n)
+    if (n === RESTLESS_SETTLE + 1) s[o + RESTLESS_HIGH] = restless
+    learnMoment(s, o + RESTLESS_MEAN, restless, n - RESTLESS_SETTLE)
+    s[o + RESTLESS_HIGH] = Math.max(s[o + RESTLESS_HIGH]!, restless)
+  }
+  const block = Math.max(1, Math.floor(length / BLOCKS))
+  s[o + BLOCK_SUM]! += x
+  if (n % block === 0) {
+    learnMoment(s, o + BLOCK_MEAN, s[o + BLOCK_SUM]! / block, n / block)
+    s[o + BLOCK_SUM] = 0
+  }
+}
+
+/** Distances of one channel, in swings of the healthy machine. */
+function compare(s: Float64Array, o: number, x: number, length: number): void {
+  move(s, o, x, length)
+  const variance = s[o + SQUARES]! / length
+  if (variance === 0) {
+    // never moved in commissioning: any other value is news, and there is no scale to measure it by
+    s[o + DISTANCE] = x === s[o + MEAN] ? 0 : CAP
+    return
+  }
+  const mean = s[o + MEAN]!
+  const swings = Math.max(1, length - SETTLE)
+  const swing = Math.max(
+    Math.sqrt(s[o + SWING_SQUARES]! / swings + (s[o + SWING_MEAN]! - mean) ** 2),
+    LARGEST * Math.max(s[o + SWING_HIGH]! - mean, mean - s[o + SWING_LOW]!),
+  )
+  const slowShare = Math.min(1, s[o + BLOCK_SQUARES]! / BLOCKS / variance)
+  s[o + DISTANCE] = Math.abs(s[o + EWMA]! - mean) / swing / (1 + WANDERING * slowShare)
+
+  const usual = s[o + RESTLESS_MEAN]!
+  const spread = Math.max(
+    Math.sqrt(s[o + RESTLESS_SQUARES]! / Math.max(1, length - RESTLESS_SETTLE)),
+    LARGEST * (s[o + RESTLESS_HIGH]! - usual),
+  )
+  s[o + RESTLESS_DISTANCE] = spread > 0 ? Math.max(0, logRestless(s, o, length) - usual) / spread : 0
+}
+
+/** EWMA of the value and of its steps; both start as plain means so that the first readings don't weigh for ever. */
+function move(s: Float64Array, o: number, x: number, n: number): void {
+  const away = x - s[o + EWMA]!
+  s[o + EWMA]! += Math.max(SMOOTHING, 1 / n) * away
+  s[o + RESTLESS]! += Math.max(RESTLESS_SMOOTHING, 1 / n) * (Math.abs(away) - s[o + RESTLESS]!)
+}
+
+function logRestless(s: Float64Array, o: number, n: number): number {
+  const deviation = Math.sqrt(s[o + SQUARES]! / n)
+  return deviation > 0 ? Math.log(s[o + RESTLESS]! / deviation + 1e-3) : 0
+}
+
+function learnMoment(s: Float64Array, at: number, x: number, n: number): void {
+  const before = x - s[at]!
+  s[at]! += before / n
+  s[at + 1]! += before * (x - s[at]!)
+}
+
+function holds(s: Float64Array, size: number, threshold: number): boolean {
+  if (size >= threshold) {
+    s[ACTIVE] = 1
+    s[BELOW] = 0
+  } else if (s[ACTIVE] === 1) {
+    s[BELOW] = size < OFF_RATIO * threshold ? s[BELOW]! + 1 : 0
+    if (s[BELOW]! > OFF_AFTER) s[ACTIVE] = s[BELOW] = 0
+  }
+  return s[ACTIVE] === 1
+}
+
+/** The three loudest channels: level (smoothed value against its baseline) or activity (times its usual restlessness). */
+function reasons(s: Float64Array, channels: number): Reason[] {
+  const found: (Reason & { loud: number })[] = []
+  for (let channel = 0; channel < channels; channel++) {
+    const o = HEADER + FIELDS * channel
+    const restless = RESTLESS_WEIGHT * s[o + RESTLESS_DISTANCE]!
+    const level = s[o + DISTANCE]!
+    const part: Part = level >= restless ? 'level' : 'activity'
+    found.push({
+      part,
+      size: part === 'level' ? s[o + EWMA]! : s[o + RESTLESS]!,
+      usual: part === 'level' ? s[o + MEAN]! : Math.exp(s[o + RESTLESS_MEAN]!) * deviationOf(s, o),
+      p: null,
+      channel,
+      loud: Math.max(level, restless),
+    })
+  }
+  found.sort((a, b) => b.loud - a.loud)
+  return found.slice(0, 3).map(({ loud: _, ...reason }) => reason)
+}
+
+function deviationOf(s: Float64Array, o: number): number {
+  return Math.sqrt(s[o + SQUARES]! / Math.max(1, s[o + N]!))
 }
