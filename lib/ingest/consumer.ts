@@ -1,5 +1,6 @@
 import { runRelay } from '../alarm/relay.ts'
 import { createRuleBook } from '../alarm/rules.ts'
+import { touchAlive } from '../alive.ts'
 import type { Config } from '../config.ts'
 import { createDatabase } from '../db/connect.ts'
 import type { KafkaClients } from '../kafka/client.ts'
@@ -11,6 +12,7 @@ import { LogReplaced } from './claim.ts'
 import { decodeFactory, type Decoder } from './decode.ts'
 import { createConsumerHealth, type ConsumerReport } from './health.ts'
 import { createKeyCache } from './keys.ts'
+import { keepPartitions } from './retention.ts'
 import { Fenced } from './store.ts'
 import { createWorker, type Worker } from './worker.ts'
 
@@ -147,7 +149,9 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       const elapsed = (performance.now() - before.at) / 1000
       perSecond = 0.5 * perSecond + (0.5 * (processed - before.processed)) / elapsed
       before = { processed, at: performance.now() }
-      await health.report(reportOf(statusOf(), perSecond))
+      const status = statusOf()
+      if (status !== 'paused') touchAlive(config.ALIVE_FILE)
+      await health.report(reportOf(status, perSecond))
       if (round % 5 === 4) await group.commit(committable())
     }
   }
@@ -196,9 +200,10 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     await group.start()
     const reports = reportLoop(reporting.signal)
     const relay = runRelay(relayDatabase, publisher.publish, reporting.signal)
+    const partitions = keepPartitions(talk, config.READINGS_RETENTION_DAYS, reporting.signal)
     const reason = await Promise.race([died.promise, aborted(signal)])
     reporting.abort()
-    await Promise.all([reports, relay])
+    await Promise.all([reports, relay, partitions])
     if (reason !== null) {
       await health.report({ ...reportOf('failed', 0), lastError: { message: reason, at: new Date() } })
       throw new Stop(`Cannot go on consuming: ${reason}: the supervisor starts a fresh process`, EXIT.fault)

@@ -80,6 +80,9 @@ function jsonText(value: Buffer | null): string | Fault {
     return new Fault('too_large', `has ${value.length} bytes: at most ${MAX_VALUE_BYTES} are looked into`)
   }
   if (value[0] === 0) return new Fault('not_json', 'begins with byte 0: this topic carries JSON, not Avro')
+  // Buffer's own conversion is three times faster, but writes U+FFFD for what is invalid: then the strict one decides.
+  const text = value.toString('utf8')
+  if (!text.includes('\uFFFD')) return text
   try {
     return utf8.decode(value)
   } catch {

@@ -87,7 +87,7 @@ export function createGroup(options: GroupOptions): Group {
     sessionTimeout: SESSION_TIMEOUT_MS,
     rebalanceTimeout: 15_000,
     heartbeatInterval: 1000,
-    maxBytesPerPartition: 512 * 1024,
+    maxBytesPerPartition: 256 * 1024,
     minBytes: 1,
     maxBytes: 4 * 1024 * 1024,
     maxWaitTimeInMs: 250,
