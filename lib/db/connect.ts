@@ -49,6 +49,28 @@ export function connect(url: string, options: ConnectOptions): Sql {
   }) as Sql
 }
 
+/** A pool that can be thrown away: after a call without an answer its connections may hang for ever. */
+export interface Database {
+  readonly sql: Sql
+  renew(): void
+  close(): Promise<void>
+}
+
+export function createDatabase(url: string, options: ConnectOptions): Database {
+  let sql = connect(url, options)
+  return {
+    get sql() {
+      return sql
+    },
+    renew() {
+      const old = sql
+      sql = connect(url, options)
+      void old.end({ timeout: 0 }).catch(() => {})
+    },
+    close: () => closeSql(sql),
+  }
+}
+
 /** 15 s: longer than the server's own statement_timeout, so that its more exact error comes first. */
 const ANSWER_MS = 15_000
 
