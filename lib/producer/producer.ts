@@ -15,7 +15,7 @@ import type { Episode } from '../fleet/episodes.ts'
 /** On SIGTERM: so long for what is still unsent; the rest is safe in the spool. */
 const FLUSH_MS = 10_000
 /** A finished fleet waits for Kafka so long without one message getting through. */
-const NO_PROGRESS_MS = 30_000
+const NO_PROGRESS_MS = 20_000 // longer than the election of a new leader takes
 
 /**
  * fleet → spool → Kafka, and how it goes → PostgreSQL. States: starting → active ⇄ blocked → stopping → stopped

@@ -43,7 +43,7 @@ export function openStore(directory: string, producerId: string): Store {
     // FULL: a commit is on the disk when it returns, so a reading that was accepted survives a power cut.
     db.run('pragma journal_mode = wal')
     db.run('pragma synchronous = full')
-    db.run('pragma busy_timeout = 5000')
+    db.run('pragma busy_timeout = 200') // nobody else writes; where something does, waiting here would stop all else
     db.run('pragma journal_size_limit = 67108864')
     db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1) // readers after our death find the -wal and -shm files
     if (readVersion(db) === 0) create(db, producerId)

@@ -1,0 +1,308 @@
+import { Database } from 'bun:sqlite'
+import { afterEach, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { contentHash } from '../../lib/hash.ts'
+import { partitionOf } from '../../lib/kafka/partitioner.ts'
+import { MAX_VALUE_BYTES, type Reading } from '../../lib/reading.ts'
+import { readLedger, type LedgerEntry } from '../../lib/spool/ledger.ts'
+import { openSpool, type Batch, type Spool, type SpoolOptions } from '../../lib/spool/spool.ts'
+import { spoolFile } from '../../lib/spool/store.ts'
+import { measured, measuredMany } from './measured.ts'
+
+const cleanUp: (() => unknown)[] = []
+afterEach(async () => {
+  for (const step of cleanUp.splice(0).reverse()) await step()
+})
+
+function folder(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'spool-'))
+  cleanUp.push(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+function open(options: Partial<SpoolOptions> = {}): Spool {
+  const spool = openSpool({
+    directory: options.directory ?? folder(),
+    producerId: 'plant',
+    maxBytes: 256 * 1024 * 1024,
+    whenFull: 'block',
+    partitionOf: (_, key) => partitionOf(key, 3),
+    ...options,
+  })
+  cleanUp.push(() => spool.close())
+  return spool
+}
+
+function ledgerOf(directory: string) {
+  const ledger = readLedger(spoolFile(directory, 'plant'))
+  const entries = [...ledger]
+  const spooled = [...ledger.spooled()]
+  ledger.close()
+  return { entries, spooled, totals: ledger.totals, runId: ledger.runId }
+}
+
+/** Sensor → its numbers in the order of the ledger. */
+function seqsOf(entries: readonly { sensorId: string; seq: number }[]): Map<string, number[]> {
+  const seqs = new Map<string, number[]>()
+  for (const { sensorId, seq } of entries) seqs.set(sensorId, [...(seqs.get(sensorId) ?? []), seq])
+  return seqs
+}
+
+const countUp = (to: number) => Array.from({ length: to }, (_, i) => i + 1)
+const name = (e: { sensorId: string; seq: number }) => `${e.sensorId}:${e.seq}`
+
+function takeAll(spool: Spool): Batch[] {
+  return spool.lines().flatMap(({ topic, partition }) => spool.take(topic, partition) ?? [])
+}
+
+async function until(holds: () => boolean, what: string, boundMs = 10_000): Promise<void> {
+  const end = performance.now() + boundMs
+  while (!holds()) {
+    if (performance.now() > end) throw new Error(`still not after ${boundMs} ms: ${what}`)
+    await Bun.sleep(5)
+  }
+}
+
+test('accept() resolves when the reading is in the ledger of the file, with its content', async () => {
+  const directory = folder()
+  const spool = open({ directory })
+  const one = measured('temp-sensor-001', 42)
+  await spool.accept([one])
+  const { entries, spooled, runId } = ledgerOf(directory)
+  expect(entries).toHaveLength(1)
+  expect(entries[0]).toMatchObject({
+    runId: spool.runId,
+    sensorId: 'temp-sensor-001',
+    seq: 1,
+    hash: contentHash(one.reading),
+    disposition: 'accepted',
+  })
+  expect(spooled).toEqual([{ runId, sensorId: 'temp-sensor-001', seq: 1 }])
+})
+
+test('each sensor counts from 1 without gaps, also when many write at once', async () => {
+  const directory = folder()
+  const spool = open({ directory })
+  const writers = countUp(40).map((n) => spool.accept(measuredMany(25, 4, { from: n * 25 })))
+  await Promise.all(writers)
+  const seqs = seqsOf(ledgerOf(directory).entries)
+  expect(seqs.size).toBe(4)
+  for (const list of seqs.values()) expect(list).toEqual(countUp(250))
+})
+
+test('numbers, run and unsent messages go on after a restart', async () => {
+  const directory = folder()
+  const first = open({ directory })
+  await first.accept(measuredMany(10, 2))
+  const { runId } = first
+  await first.close()
+  const second = open({ directory })
+  expect(second.runId).toBe(runId)
+  expect(second.state()).toMatchObject({ accepted: 10, spooled: 10, sent: 0 })
+  await second.accept(measuredMany(2, 2))
+  const messages = takeAll(second).flatMap((b) => b.messages)
+  expect(messages.filter((m) => m.key.toString() === 'sensor-0').map((m) => m.seq)).toEqual(countUp(6))
+})
+
+test('a message that waits is the message that was encoded, byte for byte', async () => {
+  const spool = open()
+  const readings = [measured('temp-sensor-001', 1), measured('temp-sensor-002', 2, { padding: 3000 })]
+  await spool.accept(readings)
+  const sent = takeAll(spool).flatMap((b) => b.messages)
+  for (const m of readings) {
+    const found = sent.find((s) => s.key.toString() === m.key)
+    expect(found?.value.toString()).toBe(String(m.encode({ runId: spool.runId, seq: 1 })))
+  }
+})
+
+test('a device that measures two things is two sensors with one number; a heartbeat has a number and no reading', async () => {
+  const directory = folder()
+  const spool = open({ directory })
+  const device = (n: number) => {
+    const base = measured('dev-1', n)
+    const parts = ['temperature', 'humidity'].map((what): Reading => ({
+      ...base.reading,
+      sensorId: `dev-1.${what}`,
+    }))
+    return { ...base, reading: parts as unknown as Reading }
+  }
+  const heartbeat = { ...measured('dev-1', 0), topic: 'beats', reading: [] as unknown as Reading }
+  await spool.accept([device(1), heartbeat, device(2)])
+  const { entries, totals } = ledgerOf(directory)
+  expect(entries.map(name).sort()).toEqual([
+    'dev-1.humidity:1',
+    'dev-1.humidity:2',
+    'dev-1.temperature:1',
+    'dev-1.temperature:2',
+  ])
+  expect(totals.accepted).toBe(3)
+  expect(spool.take('beats', partitionOf('dev-1', 3))?.messages.map((m) => m.seq)).toEqual([1])
+})
+
+test('what was acknowledged is in the file after SIGKILL in the midst of accepting, and the numbers have no gap', async () => {
+  const directory = folder()
+  let acceptedBefore = 0
+  for (const round of countUp(3)) {
+    const child = Bun.spawn(['bun', join(import.meta.dir, 'accept-until-killed.ts'), directory, 'plant'], {
+      stdout: 'pipe',
+      stderr: 'inherit',
+    })
+    let acknowledged = 0
+    const decoder = new TextDecoder()
+    let text = ''
+    for await (const bytes of child.stdout) {
+      text += decoder.decode(bytes)
+      acknowledged = Number(text.trimEnd().split('\n').at(-1))
+      if (acknowledged > 1500 + round * 333) child.kill('SIGKILL')
+    }
+    await child.exited
+    const { entries, spooled, totals } = ledgerOf(directory)
+    expect(acknowledged).toBeGreaterThan(1500)
+    expect(entries.length - acceptedBefore).toBeGreaterThanOrEqual(acknowledged)
+    expect(totals.accepted).toBe(entries.length)
+    for (const [sensorId, list] of seqsOf(entries)) {
+      expect({ sensorId, list }).toEqual({ sensorId, list: countUp(list.length) })
+    }
+    expect(spooled.map(name).sort()).toEqual(entries.map(name).sort())
+    acceptedBefore = entries.length
+  }
+  expect(open({ directory }).state().spooled).toBe(acceptedBefore)
+})
+
+test('a second process is refused while the first lives, by name', async () => {
+  const directory = folder()
+  open({ directory })
+  expect(() => open({ directory })).toThrow(
+    /in use by process \d+ on .*: stop that producer, or give this one its own/,
+  )
+})
+
+test('done() takes messages out, and what was not done comes again after a restart', async () => {
+  const directory = folder()
+  const spool = open({ directory })
+  await spool.accept(measuredMany(30, 1))
+  const { topic, partition } = spool.lines()[0]!
+  const first = spool.take(topic, partition)!
+  await spool.accept(measuredMany(5, 1, { from: 30 }))
+  expect(spool.take(topic, partition)).toBeNull() // one batch of a partition at a time
+  spool.done(first)
+  await spool.close()
+  const again = open({ directory })
+  expect(again.state()).toMatchObject({ sent: 30, spooled: 5, accepted: 35 })
+  expect(again.take(topic, partition)?.messages.map((m) => m.seq)).toEqual([31, 32, 33, 34, 35])
+})
+
+test('a full spool lets accept wait, says so, and goes on when there is room', async () => {
+  const spool = open({ maxBytes: 1024 * 1024 })
+  let resolved = false
+  const all = spool.accept(measuredMany(6000, 3)).then(() => (resolved = true))
+  await until(() => spool.state().blocked !== null, 'the spool is blocked')
+  expect(spool.state().blocked).toBe('the spool is full')
+  expect(resolved).toBe(false)
+  expect(spool.state().spoolBytes).toBeLessThan(1024 * 1024 + 1000)
+  while (!resolved) {
+    takeAll(spool).forEach((batch) => spool.done(batch))
+    await Bun.sleep(1)
+  }
+  await all
+  expect(spool.state()).toMatchObject({ blocked: null, accepted: 6000, dropped: 0 })
+})
+
+test('drop-oldest gives up the oldest by name and never what is on its way', async () => {
+  const directory = folder()
+  const told: number[] = []
+  const spool = open({
+    directory,
+    maxBytes: 1024 * 1024,
+    whenFull: 'drop-oldest',
+    partitionOf: () => 0,
+    onDropped: (count) => told.push(count),
+  })
+  for (const n of countUp(60)) await spool.accept(measuredMany(100, 4, { from: n * 100 }))
+  const underWay = spool.take('sensor-data', 0)!
+  for (const n of countUp(60)) await spool.accept(measuredMany(100, 4, { from: 10_000 + n * 100 }))
+  const state = spool.state()
+  expect(state.accepted).toBe(12_000)
+  expect(state.dropped).toBe(told.reduce((a, b) => a + b, 0))
+  expect(state.dropped).toBeGreaterThan(5000)
+  const { entries, spooled } = ledgerOf(directory)
+  const by = (d: LedgerEntry['disposition']) => entries.filter((e) => e.disposition === d)
+  expect(by('dropped')).toHaveLength(state.dropped)
+  expect(by('accepted').map(name).sort()).toEqual(spooled.map(name).sort())
+  const kept = new Set(spooled.map(name))
+  for (const m of underWay.messages) expect(kept.has(`${m.key.toString()}:${m.seq}`)).toBe(true)
+  spool.done(underWay)
+})
+
+test('a message larger than any consumer looks into is refused alone, and waits for its dead letter', async () => {
+  const directory = folder()
+  const spool = open({ directory })
+  await spool.accept([
+    measured('a', 1),
+    measured('a', 2, { padding: MAX_VALUE_BYTES }),
+    measured('a', 3),
+    measured('a', 4, { padding: 10 * 1024 * 1024 }),
+  ])
+  expect(takeAll(spool).flatMap((b) => b.messages.map((m) => m.seq))).toEqual([1, 3])
+  expect(ledgerOf(directory).entries.map((e) => `${e.seq} ${e.disposition}`)).toEqual([
+    '1 accepted',
+    '2 rejected',
+    '3 accepted',
+    '4 rejected',
+  ])
+  await spool.close()
+  const again = open({ directory })
+  const refusals = again.refusals(10)
+  expect(refusals.map((r) => [r.key, r.seq, r.reason, r.value.length])).toEqual([
+    ['a', 2, 'too_large', 65_536],
+    ['a', 4, 'too_large', 65_536],
+  ])
+  expect(refusals[1]?.valueBytes).toBeGreaterThan(10 * 1024 * 1024)
+  again.forgetRefusals(refusals.slice(0, 1))
+  await until(() => again.refusals(10).length === 1, 'the written refusal is gone')
+  expect(again.state()).toMatchObject({ accepted: 4, rejected: 2 })
+})
+
+test('a fleet whose message cannot be made is told; no number is used up', async () => {
+  const directory = folder()
+  const spool = open({ directory })
+  const encode = (): string => {
+    throw new Error('no schema')
+  }
+  const broken = { ...measured('a', 2), encode }
+  await expect(spool.accept([measured('a', 1), broken, measured('a', 3)])).rejects.toThrow('no schema')
+  await spool.accept([measured('a', 4)])
+  expect(seqsOf(ledgerOf(directory).entries).get('a')).toEqual([1, 2])
+})
+
+test('while the file cannot be written accept waits and says why, and nothing is lost or doubled', async () => {
+  const directory = folder()
+  const spool = open({ directory })
+  await spool.accept(measuredMany(10, 2))
+  const other = new Database(spoolFile(directory, 'plant'), { readwrite: true })
+  cleanUp.push(() => other.close())
+  other.run('begin immediate')
+  let resolved = false
+  const waiting = spool.accept(measuredMany(10, 2, { from: 10 })).then(() => (resolved = true))
+  await until(() => /disk refuses: .*locked/.test(spool.state().blocked ?? ''), 'the spool is blocked')
+  expect(resolved).toBe(false)
+  expect(ledgerOf(directory).entries).toHaveLength(10)
+  other.run('rollback')
+  await waiting
+  expect(spool.state().blocked).toBeNull()
+  for (const list of seqsOf(ledgerOf(directory).entries).values()) expect(list).toEqual(countUp(10))
+})
+
+test('drained() resolves when the last message is done', async () => {
+  const spool = open()
+  await spool.accept(measuredMany(10, 3))
+  let drained = false
+  const waiting = spool.drained(new AbortController().signal).then(() => (drained = true))
+  await Bun.sleep(0)
+  expect(drained).toBe(false)
+  takeAll(spool).forEach((batch) => spool.done(batch))
+  await waiting
+  expect(spool.state()).toMatchObject({ spooled: 0, sent: 10 })
+})
