@@ -168,6 +168,11 @@ export const environment = z.object({
 
   LOG_LEVEL: about(choice(LOG_LEVELS).default('INFO'), 'Logs', 'DEBUG, INFO, WARN or ERROR'),
   LOG_FILE: about(text.optional(), 'Logs', 'JSON lines go here too, rotated at 10 MB'),
+  ALIVE_FILE: about(
+    text.optional(),
+    'Logs',
+    'Touched every second while the process makes progress: its age is the health of a container',
+  ),
 })
 
 export type Environment = z.infer<typeof environment>

@@ -30,7 +30,8 @@ await run('topics', async (signal) => {
   try {
     const clusterId = await waitForBrokers(view, replication, flags.waitMs, signal)
     const created = flags.list ? new Set<string>() : await createMissing(view, plan, replication)
-    const existing = await view.ask('list the topics', (a) => a.listTopics())
+    // A broker that has not heard of a new topic yet does not list it.
+    const existing = [...created, ...(await view.ask('list the topics', (a) => a.listTopics()))]
     const missing = plan.filter((t) => !existing.includes(t.topic)).map((t) => t.topic)
     const found = plan.filter((t) => existing.includes(t.topic))
     const reports = found.length > 0 ? await verifyTopics(view, found, replication, created) : []

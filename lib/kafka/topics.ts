@@ -60,13 +60,18 @@ export async function createMissing(
     const fresh = await view.ask(`create ${t.topic}`, (a) => createTopic(a, t, replication), 30_000)
     if (fresh) made.add(t.topic)
   }
+  const names = [...made]
+  if (names.length > 0) {
+    await whenKnown(() => view.ask('find the new topics', (a) => a.fetchTopicMetadata({ topics: names })))
+  }
   return made
 }
 
 async function createTopic(admin: Admin, t: TopicPlan, replication: number): Promise<boolean> {
   // false where the topic was there already: somebody else has just made it
   return admin.createTopics({
-    waitForLeaders: true,
+    // The library's wait takes a broker that has not heard of the topic yet for a refusal; whenKnown() waits instead.
+    waitForLeaders: false,
     timeout: 10_000,
     topics: [
       {
@@ -87,12 +92,16 @@ export async function verifyTopics(
   created: ReadonlySet<string> = new Set(),
 ): Promise<TopicReport[]> {
   const names = plan.map((t) => t.topic)
-  const metadata = await view.ask('describe the topics', (a) => a.fetchTopicMetadata({ topics: names }))
-  const configs = await view.ask('read the topics’ settings', (a) =>
-    a.describeConfigs({
-      includeSynonyms: false,
-      resources: names.map((name) => ({ type: ConfigResourceTypes.TOPIC, name })),
-    }),
+  const metadata = await whenKnown(() =>
+    view.ask('describe the topics', (a) => a.fetchTopicMetadata({ topics: names })),
+  )
+  const configs = await whenKnown(() =>
+    view.ask('read the topics’ settings', (a) =>
+      a.describeConfigs({
+        includeSynonyms: false,
+        resources: names.map((name) => ({ type: ConfigResourceTypes.TOPIC, name })),
+      }),
+    ),
   )
   return plan.map((t) => {
     const partitions = metadata.topics.find((m) => m.name === t.topic)?.partitions ?? []
@@ -110,6 +119,21 @@ export async function verifyTopics(
       settings,
     )
   })
+}
+
+/** 10 s: a broker that has not heard of a new topic yet says that it does not exist; on a busy machine it takes a second. */
+const KNOWN_MS = 10_000
+const NOT_YET = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE'])
+
+async function whenKnown<T>(describe: () => Promise<T>): Promise<T> {
+  for (const end = Date.now() + KNOWN_MS; ;) {
+    try {
+      return await describe()
+    } catch (error) {
+      if (!NOT_YET.has((error as { type?: string }).type ?? '') || Date.now() > end) throw error
+    }
+    await sleep(POLL_MS)
+  }
 }
 
 export function compare(
