@@ -63,7 +63,8 @@ const PEAK = 0
 const AGE = 1
 const OPEN = 2
 const QUIET_FOR = 3
-const EPISODE = 4
+const RARITY = 4
+const EPISODE = 5
 /** the last tail is that of the combined surprise: it states how rare an alarm is for this sensor */
 const COMBINED = STREAMS.length
 const TAILS = COMBINED + 1
@@ -128,6 +129,7 @@ function step(state: AdaptiveState, { at, value }: Sample, rule: AdaptiveRule): 
   }
   const speaks = high > low ? Math.sqrt(Math.sqrt(sum)) + RANGE_WEIGHT * Math.min(1, broken / RANGE_FULL) : 0
   const rarity = surpriseOf(state, COMBINED, 2 ** (1.25 * speaks))
+  episode[RARITY] = rarity
   advance(state)
   const n = body[COUNT]!
   if (n <= LEARNING) return QUIET
@@ -149,6 +151,11 @@ function step(state: AdaptiveState, { at, value }: Sample, rule: AdaptiveRule): 
       ? reasons(state, value > high ? value - high : low - value, broken, high - low)
       : QUIET.reasons,
   }
+}
+
+/** How rare the last reading was among the sensor's own: the share of readings at least as unusual. 1 while nothing is known. */
+export function rarityOf({ episode }: AdaptiveState): number {
+  return 10 ** -episode[RARITY]!
 }
 
 /** The faster a sensor, the more chances to be wrong in a day: from one reading a minute on, the bar rises with speed. */
