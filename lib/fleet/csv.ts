@@ -82,7 +82,7 @@ function scanRecord(text: string, from: number, separator: string, ended: boolea
   for (;;) {
     let field: string | null = null
     if (text[at] === '"') {
-      const string = scanQuoted(text, at + 1, ended)
+      const string = scanQuoted(text, at + 1)
       if (string === null) return null
       field = string.value
       at = string.end
@@ -105,12 +105,12 @@ function scanRecord(text: string, from: number, separator: string, ended: boolea
   }
 }
 
-function scanQuoted(text: string, from: number, ended: boolean): { value: string; end: number } | null {
+function scanQuoted(text: string, from: number): { value: string; end: number } | null {
   let value = ''
   let at = from
   for (;;) {
     const quote = text.indexOf('"', at)
-    if (quote < 0 || (quote + 1 === text.length && !ended)) return null // the last may be the first of two
+    if (quote < 0) return null
     value += text.slice(at, quote)
     if (text[quote + 1] !== '"') return { value, end: quote + 1 }
     value += '"'

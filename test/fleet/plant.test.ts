@@ -61,6 +61,21 @@ describe('createPlant()', () => {
     expect(parts).toEqual(whole)
   })
 
+  test('started in the midst of any episode goes on with it', () => {
+    const p = plant({ faults: 'scoring' })
+    const kinds = new Set<string>()
+    for (const e of p.episodes(MONDAY, MONDAY + DAY / 4)) {
+      const middle = Math.floor((e.startedAt + e.endedAt) / 2)
+      const rest = (from: Micros) =>
+        [...onlySensor(e.sensorId).between(from, e.endedAt + MINUTE)]
+          .filter((m) => m.reading.measuredAt >= middle)
+          .map(line)
+      if (!kinds.has(e.kind)) expect(rest(middle)).toEqual(rest(e.startedAt - MINUTE))
+      kinds.add(e.kind)
+    }
+    expect(kinds).toEqual(new Set(FAULT_KINDS))
+  })
+
   test('one type, or more sensors, leave every other sensor as it was', () => {
     const small = [...plant().between(MONDAY, MONDAY + 20 * MINUTE)]
     const onlyEnergy = [...plant({ sensorType: 'energy' }).between(MONDAY, MONDAY + 20 * MINUTE)]
@@ -326,12 +341,18 @@ function minutely() {
   return Object.fromEntries(SENSOR_TYPES.map((type) => [type, 60_000]))
 }
 
+const PLACE = { factorySection: 'production', machineId: 'machine-001', zone: 'zone-a' }
 const DEFAULTS = plantOptions(parseConfig({}))
 
 function nearLimits(type: SensorType) {
   const { base } = PROFILES[type]
   const { warning, critical } = DEFAULTS.limits[type]
   return { warning: warning - NEAR * (warning - base), critical: critical - NEAR * (critical - base) }
+}
+
+/** That sensor of the scoring plant alone, freshly made. */
+function onlySensor(sensorId: string) {
+  return plant({ faults: 'scoring', single: { sensorId, location: PLACE } })
 }
 
 function line(m: Measured): string {
