@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { sleep } from '../run.ts'
+import { makeArchive } from './archive.ts'
 import { findJava } from './java.ts'
 import { kafkaParts, type KafkaNode } from './kafka.ts'
 import type { Part } from './part.ts'
@@ -47,7 +48,7 @@ export interface TestOptions {
 }
 
 export async function startTestKafka(options: TestOptions & { nodes: 1 | 3 }): Promise<TestKafka> {
-  const java = await findJava()
+  const java = await makeArchive(await findJava())
   const ports = await freePorts(2 * options.nodes)
   const nodes: KafkaNode[] = Array.from({ length: options.nodes }, (_, i) => ({
     id: i + 1,

@@ -1,0 +1,149 @@
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { environment, type Config } from '../config.ts'
+import { findJava } from './java.ts'
+import { kafkaNodes, kafkaParts } from './kafka.ts'
+import type { Layer, Part } from './part.ts'
+import { postgresPart } from './postgres.ts'
+import { httpAnswers } from './probe.ts'
+
+export const ROOT = resolve(import.meta.dir, '../..')
+const FLEETS = ['factory', 'soda', 'iot'] as const
+/** /metrics of the first producer, further ones below it; consumers above it (SPEC: 2112, 2113, 2114, 2115). */
+const PRODUCER_METRICS = 2112
+const LAYER_OF = {
+  'producer.ts': 'producers',
+  'consumer.ts': 'consumers',
+  'monitor.ts': 'monitoring',
+} as const
+/** the spool is flushed and the batch finished within this, or Kafka is away and the rest stays on disk */
+const DOOR_GRACE_MS = 15_000
+
+/** Name and layer of every part of a stack, in the order in which they start. */
+export function namesOf(config: Config): { name: string; layer: Layer }[] {
+  return [
+    ...kafkaNodes(config.PORT_OFFSET).map((node) => ({ name: `kafka${node.id}`, layer: 'infra' as const })),
+    { name: 'postgres', layer: 'infra' },
+    ...fleetsOf(config).map((fleet) => ({ name: producerName(fleet), layer: 'producers' as const })),
+    ...Array.from({ length: config.CONSUMERS }, (_, i) => ({
+      name: `consumer-${i + 1}`,
+      layer: 'consumers' as const,
+    })),
+    { name: 'monitor', layer: 'monitoring' },
+  ]
+}
+
+/** The named parts, ready to be supervised. Throws Stop where one can't be had on this machine. */
+export async function planParts(
+  config: Config,
+  names: string[],
+  env: Record<string, string>,
+): Promise<Part[]> {
+  const wanted = (part: { name: string }) => names.includes(part.name)
+  const parts: Part[] = []
+  if (names.some((name) => name.startsWith('kafka'))) {
+    const nodes = kafkaNodes(config.PORT_OFFSET)
+    parts.push(...kafkaParts({ dir: stateDir(config), nodes, java: await findJava() }))
+  }
+  if (names.includes('postgres'))
+    parts.push(postgresPart({ dir: stateDir(config), ...localDatabase(config) }))
+  return [...parts, ...doorParts(config, env)].filter(wanted)
+}
+
+/** Where our own PostgreSQL listens and who may enter. */
+export function localDatabase(config: Config) {
+  const url = new URL(config.DATABASE_URL)
+  return {
+    port: Number(url.port || 5432),
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    database: decodeURIComponent(url.pathname.slice(1)),
+  }
+}
+
+export function stateDir(config: Config): string {
+  return resolve(ROOT, config.STATE_DIR)
+}
+
+function fleetsOf(config: Config): (typeof FLEETS)[number][] {
+  return config.FLEET === 'all' ? [...FLEETS] : [config.FLEET]
+}
+
+function producerName(fleet: (typeof FLEETS)[number]): string {
+  return fleet === 'factory' ? 'plant' : fleet
+}
+
+/** producer.ts, consumer.ts and monitor.ts: the same programs that containers run. */
+function doorParts(config: Config, env: Record<string, string>): Part[] {
+  const producers = fleetsOf(config).map((fleet, i) => {
+    const name = producerName(fleet)
+    const metrics = PRODUCER_METRICS - i + config.PORT_OFFSET
+    return door(config, env, name, 'producer.ts', metrics, { FLEET: fleet, PRODUCER_ID: name })
+  })
+  const consumers = Array.from({ length: config.CONSUMERS }, (_, i) => {
+    const name = `consumer-${i + 1}`
+    const metrics = PRODUCER_METRICS + 1 + i + config.PORT_OFFSET
+    return door(config, env, name, 'consumer.ts', metrics, { CONSUMER_ID: name })
+  })
+  const monitor = door(config, env, 'monitor', 'monitor.ts', null, {})
+  return [
+    ...producers,
+    ...consumers,
+    {
+      ...monitor,
+      ports: [{ port: config.MONITORING_PORT, what: 'the monitor' }],
+      ready: () => httpAnswers(`${monitorUrl(config)}/livez`),
+    },
+  ]
+}
+
+function door(
+  config: Config,
+  given: Record<string, string>,
+  name: string,
+  file: keyof typeof LAYER_OF,
+  metricsPort: number | null,
+  own: Record<string, string>,
+): Part {
+  const env = {
+    ...given,
+    FLEET: config.FLEET,
+    PORT_OFFSET: String(config.PORT_OFFSET),
+    STATE_DIR: stateDir(config),
+    SPOOL_DIR: resolve(ROOT, config.SPOOL_DIR),
+    KAFKA_BROKERS: config.KAFKA_BROKERS.join(','),
+    DATABASE_URL: config.DATABASE_URL,
+    MONITORING_PORT: String(config.MONITORING_PORT),
+    ...(metricsPort === null ? {} : { METRICS_PORT: String(metricsPort) }),
+    ...own,
+  }
+  const layer = LAYER_OF[file]
+  return {
+    name,
+    layer,
+    mayFinish: layer === 'producers',
+    ports: metricsPort === null ? [] : [{ port: metricsPort, what: `metrics of ${name}` }],
+    prepare: async () => {
+      if (!existsSync(join(ROOT, file))) throw new Error(`Cannot start ${name}: there is no ${file}`)
+    },
+    start: () => ({ argv: [process.execPath, 'run', join(ROOT, file)], env, cwd: ROOT }),
+    ready: async () => true,
+    stop: { signal: 'SIGTERM', graceMs: DOOR_GRACE_MS },
+  }
+}
+
+export function monitorUrl(config: Config): string {
+  const host = config.MONITORING_HOST === '0.0.0.0' ? '127.0.0.1' : config.MONITORING_HOST
+  return `http://${host}:${config.MONITORING_PORT}`
+}
+
+/** Our own variables as they are set now, and the few that any program needs; nothing else leaks into the processes. */
+export function inheritedEnv(): Record<string, string> {
+  const env: Record<string, string> = {}
+  const keys = Object.keys(environment.shape).flatMap((key) => [key, `${key}_FILE`])
+  for (const key of [...keys, 'PATH', 'HOME', 'LANG', 'TMPDIR', 'NODE_ENV', 'NODE_EXTRA_CA_CERTS']) {
+    const value = process.env[key]
+    if (value !== undefined) env[key] = value
+  }
+  return env
+}
