@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Admin } from 'kafkajs'
 import { closeSql, connect } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
 import { kafkaClients } from '../lib/kafka/client.ts'
 import { startReaper, type Reaper } from '../lib/local/reaper.ts'
+import { sleep } from '../lib/run.ts'
 import { startTestKafka, startTestPostgres, type TestKafka, type TestPostgres } from '../lib/local/testbed.ts'
 
 /**
@@ -50,14 +52,26 @@ export async function freshTopic(partitions = 3, config: Record<string, string> 
   try {
     await admin.connect()
     await admin.createTopics({
-      waitForLeaders: true,
+      waitForLeaders: false, // its own wait gives up on the first broker that has not heard of the topic yet
       timeout: 10_000,
       topics: [{ topic, numPartitions: partitions, replicationFactor: 3, configEntries }],
     })
+    await untilServed(admin, topic, partitions)
   } finally {
     await admin.disconnect()
   }
   return topic
+}
+
+async function untilServed(admin: Admin, topic: string, partitions: number): Promise<void> {
+  const deadline = performance.now() + 20_000
+  for (;;) {
+    const seen = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => ({ topics: [] }))
+    const known = seen.topics[0]?.partitions ?? []
+    if (known.length === partitions && known.every((p) => p.leader >= 0 && p.isr.length === 3)) return
+    if (performance.now() > deadline) throw new Error(`Cannot use topic ${topic}: not served after 20 s`)
+    await sleep(100)
+  }
 }
 
 /** A database of one's own, with the newest schema: its URL. Made from a template, so it costs a tenth of a second. */

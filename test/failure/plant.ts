@@ -1,0 +1,147 @@
+import { mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseConfig, type Config } from '../../lib/config.ts'
+import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
+import { sleep } from '../../lib/run.ts'
+import { verify, type Report } from '../../lib/verify/verify.ts'
+import { database, freshTopic, kafka } from '../stack.ts'
+
+/**
+ * A running plant on the test's own topics and database: one producer, three consumers, each started again when it dies,
+ * as a supervisor would. Faults are done to it from outside; `verify` judges.
+ */
+export interface Plant {
+  config: Config
+  sql: Sql
+  producer: Supervised
+  consumers: Supervised[]
+  /** resolves when every partition has moved on and little is behind; rejects with what it saw after `boundMs` */
+  untilFlowing(boundMs: number): Promise<number>
+  verify(): Promise<Report>
+  stop(): Promise<void>
+}
+
+export interface Supervised {
+  name: string
+  pid(): number
+  /** how often it was started again */
+  restarts(): number
+  kill(signal: NodeJS.Signals): void
+  stop(): Promise<void>
+}
+
+const ROOT = join(import.meta.dir, '../..')
+/** a partition may be this far behind and still count as flowing: a second of readings */
+const NEARLY_CAUGHT_UP_MS = 1500
+
+export async function startPlant(options: { rate: number }): Promise<Plant> {
+  const dir = mkdtempSync(join(tmpdir(), 'plant-'))
+  const [{ brokers }, { url }, sensorTopic, alertTopic] = await Promise.all([
+    kafka(),
+    database(),
+    freshTopic(3, { 'message.timestamp.type': 'LogAppendTime' }),
+    freshTopic(2),
+  ])
+  const env = {
+    ...process.env,
+    KAFKA_BROKERS: brokers.join(','),
+    DATABASE_URL: url,
+    SENSOR_TOPIC: sensorTopic,
+    ALERT_TOPIC: alertTopic,
+    CONSUMER_GROUP: `group-${sensorTopic}`,
+    STATE_DIR: dir,
+    SPOOL_DIR: join(dir, 'spool'),
+    LOG_LEVEL: 'INFO',
+  }
+  mkdirSync(join(dir, 'logs'), { recursive: true })
+  const config = parseConfig(env)
+  const sql = connect(url, { name: 'test', max: 2 })
+  const producer = supervise('plant', ['producer.ts', '--rate', String(options.rate)], env, dir)
+  const consumers = [1, 2, 3].map((n) =>
+    supervise(`consumer-${n}`, ['consumer.ts'], { ...env, CONSUMER_ID: `consumer-${n}` }, dir),
+  )
+  const plant: Plant = {
+    config,
+    sql,
+    producer,
+    consumers,
+    untilFlowing: (boundMs) => untilFlowing(sql, boundMs, dir),
+    verify: () => verify(config, 60_000, () => {}),
+    async stop() {
+      await producer.stop()
+      await Promise.all(consumers.map((c) => c.stop()))
+      await closeSql(sql)
+      if (!process.env.KEEP_PLANT) rmSync(dir, { recursive: true, force: true })
+    },
+  }
+  return plant
+}
+
+function supervise(
+  name: string,
+  argv: string[],
+  env: Record<string, string | undefined>,
+  dir: string,
+): Supervised {
+  let stopping = false
+  let restarts = 0
+  const log = openSync(join(dir, 'logs', `${name}.log`), 'a')
+  const start = () =>
+    Bun.spawn(['bun', 'run', ...argv], { cwd: ROOT, env, stdin: 'ignore', stdout: log, stderr: log })
+  let child = start()
+  const watched = (async () => {
+    for (;;) {
+      await child.exited
+      if (stopping) return
+      await sleep(200)
+      if (stopping) return
+      restarts++
+      child = start()
+    }
+  })()
+  return {
+    name,
+    pid: () => child.pid,
+    restarts: () => restarts,
+    kill: (signal) => child.kill(signal),
+    async stop() {
+      stopping = true
+      child.kill('SIGCONT')
+      child.kill('SIGTERM')
+      const patience = setTimeout(() => child.kill('SIGKILL'), 20_000)
+      await watched
+      clearTimeout(patience)
+    },
+  }
+}
+
+interface Progress {
+  partition: number
+  next_offset: number
+  behind_ms: number
+}
+
+async function progressOf(sql: Sql): Promise<Progress[]> {
+  return sql<Progress[]>`
+    select partition, next_offset, (extract(epoch from now() - newest_measured_at) * 1000)::float8 as behind_ms
+    from partition_progress order by partition`
+}
+
+async function untilFlowing(sql: Sql, boundMs: number, dir: string): Promise<number> {
+  const started = performance.now()
+  const before = await progressOf(sql)
+  for (;;) {
+    const now = await progressOf(sql)
+    const flowing =
+      now.length === 3 &&
+      now.every((p, i) => p.next_offset > (before[i]?.next_offset ?? 0) && p.behind_ms < NEARLY_CAUGHT_UP_MS)
+    if (flowing) return performance.now() - started
+    if (performance.now() - started > boundMs) {
+      throw new Error(
+        `Not flowing after ${boundMs} ms: was ${JSON.stringify(before)}, is ${JSON.stringify(now)}; logs in ${dir}/logs`,
+      )
+    }
+    await sleep(100)
+  }
+}
