@@ -119,10 +119,16 @@ describe('createPlant()', () => {
   })
 
   test('without faults never comes near a limit, with them stays physical', () => {
-    for (const { reading } of plant({ faults: 'none' }).between(MONDAY, MONDAY + 2 * DAY))
+    for (const { reading } of plant({ faults: 'none', intervalsMs: minutely() }).between(
+      MONDAY,
+      MONDAY + 7 * DAY,
+    ))
       if (reading.value >= nearLimits(reading.sensorType as SensorType).warning)
         throw new Error(`${reading.sensorId} shows ${reading.value} without a fault`)
-    for (const { reading } of plant({ faults: 'scoring' }).between(MONDAY, MONDAY + DAY / 2)) {
+    for (const { reading } of plant({ faults: 'scoring', intervalsMs: minutely() }).between(
+      MONDAY,
+      MONDAY + 4 * DAY,
+    )) {
       const { min, max, decimals } = PROFILES[reading.sensorType as SensorType]
       if (!(reading.value >= min && reading.value <= max)) throw new Error(`${reading.value} is not physical`)
       if (reading.value !== Number(reading.value.toFixed(decimals)))
@@ -137,7 +143,7 @@ describe('createPlant()', () => {
     const started = new Set<string>()
     for (const { reading } of plant({ sensorsPerType: 10, intervalsMs: minutely() }).between(
       MONDAY,
-      MONDAY + 21 * DAY,
+      MONDAY + 5 * DAY,
     )) {
       const near = nearLimits(reading.sensorType as SensorType)
       count++
@@ -254,8 +260,8 @@ describe('episodes', () => {
   })
 
   test('have the size that they tell', () => {
-    const options = { faults: 'scoring', sensorType: 'temperature' } as const
-    const [from, to] = [MONDAY, MONDAY + 2 * DAY]
+    const options = { faults: 'scoring', sensorType: 'temperature', intervalsMs: minutely() } as const
+    const [from, to] = [MONDAY, MONDAY + 20 * DAY]
     const healthy = new Map(
       [...plant({ ...options, faults: 'none' }).between(from, to)].map((m) => [place(m), m.reading.value]),
     )
@@ -271,7 +277,7 @@ describe('episodes', () => {
       )
       const off = inside.map((m) => (m.reading.value - healthy.get(place(m))!) / sigma)
       if (e.kind === 'level_shift' || e.kind === 'spike')
-        for (const o of off) expect(Math.abs(o - e.sizeSigma!)).toBeLessThan(0.05)
+        expect(Math.max(...off.map((o) => Math.abs(o - e.sizeSigma!)))).toBeLessThan(0.05)
       if (e.kind === 'drift') expect(Math.abs(off.at(-1)! - e.sizeSigma!)).toBeLessThan(0.05)
       if (e.kind === 'noise_burst') {
         const deviation = Math.sqrt(off.reduce((sum, o) => sum + o * o, 0) / off.length)
@@ -282,7 +288,7 @@ describe('episodes', () => {
       if (e.kind === 'dropout') expect(inside).toEqual([])
       checked++
     }
-    expect(checked).toBeGreaterThan(300)
+    expect(checked).toBeGreaterThan(200)
   })
 
   test('wait until detectors have learnt, where that is asked for', () => {
