@@ -13,6 +13,8 @@ import { database, freshTopic, kafka } from '../stack.ts'
  */
 export interface Plant {
   config: Config
+  /** what its processes have in their environment */
+  env: Record<string, string | undefined>
   sql: Sql
   producer: Supervised
   consumers: Supervised[]
@@ -63,6 +65,7 @@ export async function startPlant(options: { rate: number }): Promise<Plant> {
   )
   const plant: Plant = {
     config,
+    env,
     sql,
     producer,
     consumers,
