@@ -2,7 +2,13 @@ import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../config.ts'
 import { ask, closeSql, connect } from '../db/connect.ts'
 import { clusterView, kafkaClients } from '../kafka/client.ts'
-import { createMissing, verifyTopics, waitForBrokers, type TopicReport } from '../kafka/topics.ts'
+import {
+  createMissing,
+  verifyTopics,
+  waitForBrokers,
+  waitForCoordinator,
+  type TopicReport,
+} from '../kafka/topics.ts'
 import { log } from '../log.ts'
 import { EXIT, run, Stop } from '../run.ts'
 import { topicPlan } from '../topics.ts'
@@ -30,6 +36,7 @@ await run('topics', async (signal) => {
   try {
     const clusterId = await waitForBrokers(view, replication, flags.waitMs, signal)
     const created = flags.list ? new Set<string>() : await createMissing(view, plan, replication)
+    if (!flags.list) await waitForCoordinator(view, config.CONSUMER_GROUP, flags.waitMs, signal)
     // A broker that has not heard of a new topic yet does not list it.
     const existing = [...created, ...(await view.ask('list the topics', (a) => a.listTopics()))]
     const missing = plan.filter((t) => !existing.includes(t.topic)).map((t) => t.topic)

@@ -47,6 +47,33 @@ export async function waitForBrokers(
   }
 }
 
+/**
+ * Asks for the group's offsets until its coordinator answers. On a fresh cluster the first question makes the topic that
+ * keeps them, and consumers that join in those seconds would give up and have to be started again.
+ */
+export async function waitForCoordinator(
+  view: ClusterView,
+  groupId: string,
+  ms: number,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const end = Date.now() + ms; ;) {
+    try {
+      await view.ask('find the coordinator', (a) => a.fetchOffsets({ groupId, topics: [] }))
+      return
+    } catch (error) {
+      if (Date.now() > end || signal.aborted) {
+        const seen = error instanceof Error ? error.message : String(error)
+        throw new Stop(
+          `Cannot use the consumer group "${groupId}": ${seen}: see the logs of the brokers`,
+          EXIT.unavailable,
+        )
+      }
+    }
+    await sleep(POLL_MS, signal)
+  }
+}
+
 /** Makes what is missing of the plan; many may do so at once. Returns the names of what this call made. */
 export async function createMissing(
   view: ClusterView,
