@@ -100,9 +100,9 @@ async function keep(dir: string, part: Part, status: PartStatus, stop: AbortSign
     try {
       const running = adopted ?? (await begin(dir, part, status))
       if (!adopted) startedMs = performance.now()
-      adopted = null
       status.pid = running.pid
-      status.since = Date.now()
+      status.since = adopted?.since ?? Date.now()
+      adopted = null
       void noticeReady(part, status, running, stop)
       const asked = new Promise<'asked'>((resolve) => {
         if (stop.aborted) resolve('asked')
@@ -142,7 +142,7 @@ async function keep(dir: string, part: Part, status: PartStatus, stop: AbortSign
 }
 
 /** A process of this part that outlived its supervisor: same pid, same start time, same command. */
-function adopt(dir: string, part: Part): Running | null {
+function adopt(dir: string, part: Part): (Running & { since: number }) | null {
   const entry = livingRecords(dir).find((one) => one.name === part.name)
   if (!entry) return null
   if (part.mayFinish || entry.fingerprint !== fingerprintOf(part)) return null // `begin` ends it first
@@ -152,7 +152,7 @@ function adopt(dir: string, part: Part): Running | null {
     while (isAlive(entry)) await sleep(ADOPTED_POLL_MS)
     return 1
   })()
-  return { pid: entry.pid, startedAt: entry.startedAt, exited }
+  return { pid: entry.pid, startedAt: entry.startedAt, since: entry.since, exited }
 }
 
 async function begin(dir: string, part: Part, status: PartStatus): Promise<Running> {

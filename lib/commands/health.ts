@@ -1,0 +1,110 @@
+import { anyBrokerAnswers, stackConfig } from '../local/servers.ts'
+import { askStatus } from '../local/control.ts'
+import { localDatabase, monitorUrl, stateDir } from '../local/plan.ts'
+import { postgresAnswers } from '../local/probe.ts'
+import type { Config } from '../config.ts'
+import { EXIT } from '../run.ts'
+import { command } from './command.ts'
+
+const HELP = `bun run health: asks every part whether it works: each Kafka node, PostgreSQL, the monitor, and by their
+heartbeats every producer and consumer. Works for the local stack, for containers and for servers of yours.
+
+  --json   as JSON
+
+exit 0 all is well · 1 something is not · 69 Kafka or PostgreSQL does not answer`
+
+interface Check {
+  name: string
+  ok: boolean
+  detail: string
+  /** without it nothing else can work */
+  isBase: boolean
+}
+
+await command({
+  help: HELP,
+  options: { json: { type: 'boolean' } },
+  async main({ json }) {
+    const { config } = await stackConfig()
+    const checks = (
+      await Promise.all([brokers(config), database(config), processes(config), monitor(config)])
+    ).flat()
+    const ok = checks.every((check) => check.ok)
+    if (json) {
+      console.log(JSON.stringify({ ok, checks: checks.map(({ isBase: _, ...check }) => check) }))
+    } else {
+      for (const { name, ok, detail } of checks) {
+        console.log(`${ok ? 'ok   ' : 'FAULT'}  ${name.padEnd(22)} ${detail}`.trimEnd())
+      }
+    }
+    if (ok) return EXIT.ok
+    return checks.some((check) => check.isBase && !check.ok) ? EXIT.unavailable : EXIT.fault
+  },
+})
+
+async function brokers(config: Config): Promise<Check[]> {
+  return Promise.all(
+    config.KAFKA_BROKERS.map(async (broker) => {
+      const ok = await anyBrokerAnswers([broker])
+      return { name: `kafka ${broker}`, ok, detail: ok ? 'answers' : 'does not answer', isBase: true }
+    }),
+  )
+}
+
+async function database(config: Config): Promise<Check> {
+  const { hostname } = new URL(config.DATABASE_URL)
+  const { port, user, database } = localDatabase(config)
+  const ok = await postgresAnswers(hostname, port, user, database)
+  const detail = ok ? 'answers' : 'does not answer'
+  return { name: `postgres ${hostname}:${port}`, ok, detail, isBase: true }
+}
+
+/** What the supervisor says, where one runs. */
+async function processes(config: Config): Promise<Check[]> {
+  const status = await askStatus(stateDir(config))
+  const down = status?.parts.filter((part) => !['running', 'finished', 'stopped'].includes(part.state)) ?? []
+  return down.map((part) => ({
+    name: part.name,
+    ok: false,
+    detail: `${part.state}${part.error ? `: ${part.error}` : ''}`,
+    isBase: false,
+  }))
+}
+
+/** The monitor, and through it everybody who reports a heartbeat. */
+async function monitor(config: Config): Promise<Check[]> {
+  const url = monitorUrl(config)
+  const ready = await ask(`${url}/readyz`)
+  const own = {
+    name: 'monitor',
+    ok: ready?.status === 200,
+    detail: ready === null ? `does not answer at ${url}` : ready.status === 200 ? 'ready' : 'is not ready',
+    isBase: false,
+  }
+  if (ready === null) return [own]
+  const consumers = await members(`${url}/api/consumer-health`, 'consumers', 'consumer_id')
+  const producers = await members(`${url}/api/producer-health`, 'producers', 'producer_id')
+  return [own, ...producers, ...consumers]
+}
+
+const WELL = ['active', 'standby', 'finished', 'stopped', 'starting']
+
+async function members(url: string, list: string, key: string): Promise<Check[]> {
+  const answer = await ask(url)
+  const rows = (answer?.body as Record<string, Record<string, unknown>[]> | undefined)?.[list] ?? []
+  return rows.map((row) => ({
+    name: String(row[key]),
+    ok: WELL.includes(String(row.status)),
+    detail: `${String(row.status)}, heartbeat ${String(row.heartbeat_age_s)} s ago`,
+    isBase: false,
+  }))
+}
+
+async function ask(url: string): Promise<{ status: number; body: unknown } | null> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(3000) })
+    return { status: response.status, body: await response.json() }
+  } catch {
+    return null
+  }
+}
