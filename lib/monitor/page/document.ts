@@ -1,0 +1,38 @@
+import { html, raw } from 'hono/html'
+import { toHtml, type Element } from './tree.ts'
+
+/** The frame around every page. `live` names the stream that keeps it fresh; null: a page that stands still. */
+export function documentOf(input: {
+  title: string
+  tree: Element
+  live: { view: string; version: number } | null
+  serverTime: number
+}) {
+  const { title, tree, live, serverTime } = input
+  return html`<!doctype html>
+    <html
+      lang="en"
+      data-time="${serverTime}"
+      data-view="${live?.view ?? ''}"
+      data-version="${live?.version ?? ''}"
+    >
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${title}</title>
+        <link rel="icon" href="/public/icon.svg" type="image/svg+xml" />
+        <link rel="stylesheet" href="/public/monitor.css" />
+        <script type="module" src="/public/monitor.js"></script>
+      </head>
+      <body>
+        <a class="skip" href="#content">Skip to the content</a>
+        <div id="stale" role="status" hidden></div>
+        ${raw(toHtml(tree))}
+        <footer class="tools">
+          <button type="button" id="pause" hidden>Pause</button>
+          <button type="button" id="theme" hidden>Theme</button> <span id="clock"></span>
+        </footer>
+      </body>
+    </html>`
+}

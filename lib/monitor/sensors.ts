@@ -1,0 +1,109 @@
+import { LEVELS } from '../reading.ts'
+import type { SensorRow } from './questions/sensors.ts'
+import type { Sensor } from './snapshot.ts'
+
+/** Limits in force by sensor type; null: the ones that the producer named are shown. */
+export type LimitsOf = (sensorType: string) => { warning: number; critical: number } | null
+
+export const TREND_POINTS = 60
+export const TREND_STEP_MS = 15_000
+/** Silent after three of its own intervals, but never before 3 s: sampling itself takes one. */
+const SILENT_INTERVALS = 3
+const SILENT_AT_LEAST_S = 3
+
+interface Memory {
+  row: SensorRow
+  intervalS: number | null
+  /** bucket number → sum and count, oldest first */
+  buckets: { number: number; sum: number; count: number }[]
+}
+
+/** The newest reading of each sensor, its own rhythm and its last fifteen minutes, kept in memory: a page asks nobody. */
+export interface SensorTracker {
+  observe(rows: readonly SensorRow[], now: number): void
+  view(now: number, openAlarms: ReadonlyMap<string, number>): Sensor[]
+}
+
+export function createSensorTracker(limitsOf: LimitsOf): SensorTracker {
+  const sensors = new Map<string, Memory>()
+  return {
+    observe(rows, now) {
+      for (const row of rows) {
+        const known = sensors.get(row.sensor_id)
+        if (!known) {
+          sensors.set(row.sensor_id, remember({ row, intervalS: null, buckets: [] }, row, now))
+          continue
+        }
+        if (row.readings === known.row.readings && row.measured_at === known.row.measured_at) continue
+        const passed = (Date.parse(row.measured_at) - Date.parse(known.row.measured_at)) / 1000
+        const count = row.readings - known.row.readings
+        if (passed > 0 && count > 0) {
+          const seen = passed / count
+          // Half-way towards the newest: settles in a few readings, and one late batch does not double it.
+          known.intervalS = known.intervalS === null ? seen : known.intervalS + (seen - known.intervalS) / 2
+        }
+        known.row = row
+        remember(known, row, now)
+      }
+    },
+    view(now, openAlarms) {
+      return [...sensors.values()]
+        .map((memory) => toSensor(memory, now, openAlarms.get(memory.row.sensor_id) ?? 0, limitsOf))
+        .sort(
+          (a, b) =>
+            a.zone.localeCompare(b.zone) ||
+            a.machine_id.localeCompare(b.machine_id) ||
+            a.sensor_id.localeCompare(b.sensor_id),
+        )
+    },
+  }
+}
+
+function remember(memory: Memory, row: SensorRow, now: number): Memory {
+  const number = Math.floor(Date.parse(row.updated_at) / TREND_STEP_MS)
+  const last = memory.buckets.at(-1)
+  if (last?.number === number) {
+    last.sum += row.value
+    last.count++
+  } else if (!last || number > last.number) {
+    memory.buckets.push({ number, sum: row.value, count: 1 })
+  }
+  const oldest = Math.floor(now / TREND_STEP_MS) - TREND_POINTS
+  while ((memory.buckets[0]?.number ?? Infinity) <= oldest) memory.buckets.shift()
+  return memory
+}
+
+function toSensor(memory: Memory, now: number, openAlarms: number, limitsOf: LimitsOf): Sensor {
+  const { row, intervalS } = memory
+  const limits = limitsOf(row.sensor_type)
+  const ageS = (now - Date.parse(row.updated_at)) / 1000
+  const newest = Math.floor(now / TREND_STEP_MS)
+  const trend: (number | null)[] = new Array(TREND_POINTS).fill(null)
+  for (const b of memory.buckets) {
+    const index = TREND_POINTS - 1 - (newest - b.number)
+    if (index >= 0 && index < TREND_POINTS) trend[index] = b.sum / b.count
+  }
+  return {
+    sensor_id: row.sensor_id,
+    sensor_type: row.sensor_type,
+    unit: row.unit,
+    factory_section: row.factory_section,
+    machine_id: row.machine_id,
+    zone: row.zone,
+    value: row.value,
+    alert_level: LEVELS[row.level] ?? 'normal',
+    quality: row.quality,
+    flags: row.flags,
+    timestamp: row.measured_at,
+    updated_at: row.updated_at,
+    partition: row.partition,
+    offset: row.offset,
+    readings: row.readings,
+    interval_s: intervalS,
+    silent: intervalS !== null && ageS > Math.max(SILENT_AT_LEAST_S, SILENT_INTERVALS * intervalS),
+    warning: limits?.warning ?? row.claimed_warning,
+    critical: limits?.critical ?? row.claimed_critical,
+    open_alarms: openAlarms,
+    trend,
+  }
+}

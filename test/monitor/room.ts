@@ -1,0 +1,52 @@
+import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
+import { createApp } from '../../lib/monitor/app.ts'
+import { openDatabase, type Database } from '../../lib/monitor/database.ts'
+import { createSampler, type Sampler } from '../../lib/monitor/sampler.ts'
+import { createStreams, type Streams } from '../../lib/monitor/stream.ts'
+import { database } from '../stack.ts'
+
+/** A monitor on a database of its own, without a server: requests go straight to the app. */
+export interface Room {
+  sql: Sql
+  url: string
+  monitor: Database
+  sampler: Sampler
+  streams: Streams
+  app: ReturnType<typeof createApp>
+  get(path: string, headers?: Record<string, string>): Promise<Response>
+  json(path: string): Promise<any>
+  close(): Promise<void>
+}
+
+export async function openRoom(): Promise<Room> {
+  const { url } = await database()
+  const sql = connect(url, { name: 'test', max: 1 })
+  const monitor = openDatabase(url)
+  const sampler = createSampler({
+    database: monitor,
+    cluster: null,
+    sourceTopics: ['sensor-data'],
+    allTopics: ['sensor-data', 'alerts'],
+    consumerGroup: 'sensor-processors',
+    limitsOf: (type) => (type === 'temperature' ? { warning: 35, critical: 40 } : null),
+  })
+  const streams = createStreams({ heartbeatMs: 50 })
+  sampler.onSnapshot(() => streams.tick())
+  const app = createApp({ current: sampler.current, streams, checkAnswers: true })
+  const get = async (path: string, headers: Record<string, string> = {}) => app.request(path, { headers })
+  return {
+    sql,
+    url,
+    monitor,
+    sampler,
+    streams,
+    app,
+    get,
+    json: async (path) => (await get(path)).json(),
+    async close() {
+      streams.close()
+      await monitor.close()
+      await closeSql(sql)
+    },
+  }
+}
