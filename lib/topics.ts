@@ -20,7 +20,8 @@ export function topicPlan(config: Config): TopicPlan[] {
       'unclean.leader.election.enable': 'false',
       'retention.ms': String(retentionDays * DAY_MS),
       'max.message.bytes': String(1024 * 1024),
-      'message.timestamp.after.max.ms': String(3_600_000), // a far-future stamp would defeat retention
+      // The broker's clock, not the producer's: retention and "late" must not depend on a clock that may be wrong.
+      'message.timestamp.type': 'LogAppendTime',
     },
   })
   const sources = [plan(config.SENSOR_TOPIC, 3, dataDays)]

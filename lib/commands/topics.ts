@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../config.ts'
 import { ask, closeSql, connect } from '../db/connect.ts'
-import { clusterView, kafkaClients } from '../kafka/client.ts'
+import { acceptNewLog } from '../ingest/accept.ts'
+import { clusterView, kafkaClients, type ClusterView } from '../kafka/client.ts'
 import {
   createMissing,
   verifyTopics,
@@ -16,6 +17,8 @@ import { topicPlan } from '../topics.ts'
 const HELP = `bun run topics: makes the topics that are missing and compares all with the plan.
 
   --list             only compares, makes nothing
+  --accept-new-log TOPIC   the topic was re-created, or the cluster is another one: storing goes on at the start of
+                     the log that is there now (the consumers stand still until this is said)
   --json             the report as JSON
   --wait SECONDS     how long to wait for the brokers (default 60)
   --help             this text
@@ -35,6 +38,7 @@ await run('topics', async (signal) => {
   const view = clusterView(kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: 'topics' }))
   try {
     const clusterId = await waitForBrokers(view, replication, flags.waitMs, signal)
+    if (flags['accept-new-log']) return await accept(config, view, clusterId, flags['accept-new-log'])
     const created = flags.list ? new Set<string>() : await createMissing(view, plan, replication)
     if (!flags.list) await waitForCoordinator(view, config.CONSUMER_GROUP, flags.waitMs, signal)
     // A broker that has not heard of a new topic yet does not list it.
@@ -62,6 +66,7 @@ function parse() {
     const { values } = parseArgs({
       options: {
         list: { type: 'boolean' },
+        'accept-new-log': { type: 'string' },
         json: { type: 'boolean' },
         wait: { type: 'string', default: '60' },
         help: { type: 'boolean' },
@@ -72,6 +77,19 @@ function parse() {
     return { ...values, waitMs: seconds * 1000 }
   } catch (error) {
     throw new Stop(`Cannot check the topics: ${(error as Error).message}: --help shows the way`, EXIT.usage)
+  }
+}
+
+async function accept(config: Config, view: ClusterView, clusterId: string, topic: string): Promise<number> {
+  const sql = connect(config.DATABASE_URL, { name: 'topics', max: 1 })
+  try {
+    const lines = await acceptNewLog(sql, clusterId, topic, await view.offsets(topic))
+    for (const line of lines) console.log(line)
+    if (lines.length === 0)
+      log.error('log.not_accepted', { topic, seen: 'nothing of this topic was ever stored' })
+    return lines.length > 0 ? EXIT.ok : EXIT.fault
+  } finally {
+    await closeSql(sql)
   }
 }
 

@@ -100,9 +100,11 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       } catch (error) {
         noteError(error)
         if (error instanceof LogReplaced) {
-          standing.add(`${topic}-${partition}`)
-          log.error('partition.stopped', { topic, partition, detail: error.message })
-          await health.systemEvent('partition.stopped', 'error', error.message, { topic, partition })
+          if (!standing.has(`${topic}-${partition}`)) {
+            standing.add(`${topic}-${partition}`)
+            log.error('partition.stopped', { topic, partition, detail: error.message })
+            await health.systemEvent('partition.stopped', 'error', error.message, { topic, partition })
+          }
         } else {
           paused = `PostgreSQL: ${messageOf(error)}`
         }

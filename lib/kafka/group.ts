@@ -16,7 +16,7 @@ export interface PartitionOwner {
   isBacklogged(topic: string, partition: number): boolean
   drained(topic: string, partition: number): Promise<void>
   release(topic: string, partition: number): void
-  /** true for a claim error after which the partition must stand still until a person decides */
+  /** true for a claim error after which the partition stands still until a person has decided */
   isFinal(error: unknown): boolean
 }
 
@@ -68,6 +68,8 @@ export interface Group {
 
 const SESSION_TIMEOUT_MS = 10_000
 const CHUNK = 1000 // messages between two chances to send a heartbeat
+/** a partition that stands still until somebody decides looks this often whether that has happened */
+const ASK_PEOPLE_MS = 10_000
 const CLAIM_BACKOFF_MS = [100, 200, 500, 1000, 2000, 5000]
 /** twice the session: by then a healthy member has fetched, or has been told that it is out */
 const SILENCE_MS = 20_000
@@ -153,9 +155,14 @@ export function createGroup(options: GroupOptions): Group {
         consumer.resume(byTopic([tp]))
         return
       } catch (error) {
-        if (owner.isFinal(error)) return
-        log.warn('partition.claim_failed', { ...tp, attempt, error: error as Error })
-        await sleep(CLAIM_BACKOFF_MS[Math.min(attempt, CLAIM_BACKOFF_MS.length - 1)] ?? 5000, stopping.signal)
+        const waitsForPeople = owner.isFinal(error)
+        if (!waitsForPeople) log.warn('partition.claim_failed', { ...tp, attempt, error: error as Error })
+        await sleep(
+          waitsForPeople
+            ? ASK_PEOPLE_MS
+            : (CLAIM_BACKOFF_MS[Math.min(attempt, CLAIM_BACKOFF_MS.length - 1)] ?? 5000),
+          stopping.signal,
+        )
       }
     }
   }
