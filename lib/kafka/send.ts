@@ -42,6 +42,7 @@ type Attempt = { outcome: 'acked' } | { outcome: 'unknown' | 'refused'; reason: 
 const BACK_OFF_MS = { first: 100, last: 5000 }
 const ROUNDS_BEFORE_RENEWAL = 3
 const TOPIC_CHECK_MS = 2000 // a topic that is missing or differs is looked at again after this
+const UNKNOWN_TOPIC = 'UNKNOWN_TOPIC_OR_PARTITION'
 const FOR_GOOD = new Set([
   'MESSAGE_TOO_LARGE',
   'RECORD_LIST_TOO_LARGE',
@@ -139,9 +140,8 @@ export function startSender(options: SenderOptions): Sender {
         round,
         reason: attempt.reason,
       })
-      const stuck = round % ROUNDS_BEFORE_RENEWAL === 0
-      if (attempt.timedOut || stuck) outlet.renew(attempt.reason)
-      if (stuck) topics.delete(topic) // it may be gone, or another than it was
+      if (attempt.timedOut || round % ROUNDS_BEFORE_RENEWAL === 0) outlet.renew(attempt.reason)
+      if (attempt.reason === UNKNOWN_TOPIC) topics.delete(topic) // gone, or made anew and perhaps otherwise
       const backOff = Math.min(BACK_OFF_MS.last, BACK_OFF_MS.first * 2 ** (round - 1))
       await sleep(backOff * (0.5 + Math.random() / 2), signal)
     }
@@ -209,15 +209,17 @@ export function startSender(options: SenderOptions): Sender {
     let told = ''
     while (!signal.aborted) {
       const fault = await partitionsOf(view, topic).then(
-        (found) => (found === planned ? null : differs(topic, planned, found)),
+        (found) => {
+          state.reachable = true
+          return found === planned ? null : differs(topic, planned, found)
+        },
         (error: unknown) => {
-          if (protocolType(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return missing(topic)
-          state.reachable = false
+          state.reachable = protocolType(error) !== null
+          if (protocolType(error) === UNKNOWN_TOPIC) return missing(topic)
           return `Cannot reach Kafka: ${error instanceof Error ? error.message : String(error)}`
         },
       )
       if (!fault) {
-        state.reachable = true
         state.clusterId ??= await view.clusterId().catch(() => null)
         return
       }
