@@ -9,6 +9,7 @@ import {
 } from './detector.ts'
 import {
   COUNT,
+  FIRST_AT,
   firstReading,
   HIGH,
   HOUR_CELLS,
@@ -55,6 +56,8 @@ const GROWTH = 0.45
 const HISTORY = 20_000
 const RANGE_WEIGHT = 2
 const RANGE_FULL = 0.1
+/** what was seen in less than a day is no range yet: most sensors have a daily round */
+const DAY_MICROS = 86_400e6
 const MINUTE_MICROS = 60e6
 /** decades of surprise per decade of speed: ten times the readings, about a tenth of the false alarms of each */
 const SPEED = 1.2
@@ -127,7 +130,9 @@ function step(state: AdaptiveState, { at, value }: Sample, rule: AdaptiveRule): 
     surprises[k] = s
     sum += weights[k]! * s * s * s * s
   }
-  const speaks = high > low ? Math.sqrt(Math.sqrt(sum)) + RANGE_WEIGHT * Math.min(1, broken / RANGE_FULL) : 0
+  const rangeSpeaks =
+    RANGE_WEIGHT * Math.min(1, broken / RANGE_FULL) * Math.min(1, (at - body[FIRST_AT]!) / DAY_MICROS)
+  const speaks = high > low ? Math.sqrt(Math.sqrt(sum)) + rangeSpeaks : 0
   const rarity = surpriseOf(state, COMBINED, 2 ** (1.25 * speaks))
   episode[RARITY] = rarity
   advance(state)
@@ -143,7 +148,7 @@ function step(state: AdaptiveState, { at, value }: Sample, rule: AdaptiveRule): 
     score,
     active: episode[OPEN] === 1,
     rarity: 10 ** -rarity,
-    part: raised ? loudest(broken) : null,
+    part: raised ? loudest(rangeSpeaks) : null,
     expected,
     low,
     high,
@@ -177,10 +182,10 @@ function follow(e: Float64Array, surprise: number, threshold: number): number {
   return Math.max(0, surprise)
 }
 
-function loudest(broken: number): Part {
+function loudest(rangeSpeaks: number): Part {
   let best = 0
   for (let k = 1; k < COMBINED; k++) if (weighted(k) > weighted(best)) best = k
-  return RANGE_WEIGHT * Math.min(1, broken / RANGE_FULL) > 1 ? 'range' : STREAMS[best]!.part
+  return rangeSpeaks > 1 ? 'range' : STREAMS[best]!.part
 }
 
 const weighted = (k: number) => weights[k]! * surprises[k]! ** 4

@@ -22,7 +22,8 @@ const SIDE = 13
 const RUN = 14
 const LOW_AT = 15
 const HIGH_AT = 16
-export const MEMORIES = 17
+export const FIRST_AT = 17
+export const MEMORIES = 18
 export const HOURS = 24
 /** per hour of day: usual value (minus the first value ever), then how many readings taught it */
 export const HOUR_CELLS = 2 * HOURS
@@ -60,7 +61,7 @@ export function firstReading({ body, hours, origin }: Memories, at: number, valu
   hours.fill(0)
   origin[0] = value
   for (const i of [LOW, HIGH, LEVEL, PREVIOUS, RATIO_MEAN, FAST, SLOW]) body[i] = value
-  for (const i of [LAST_AT, LOW_AT, HIGH_AT]) body[i] = at
+  for (const i of [FIRST_AT, LAST_AT, LOW_AT, HIGH_AT]) body[i] = at
   body[COUNT] = 1
 }
 
