@@ -5,8 +5,15 @@ const SECOND = 1_000_000
 const DAY = 86_400 * SECOND
 const DAYS_BEFORE_MONTH = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334]
 
+/** wall clock minus monotonic clock, milliseconds */
+let anchorMs = Date.now() - performance.now()
+
+/** Now, to the microsecond: the monotonic clock on an anchor that follows whenever the wall clock is corrected. */
 export function nowMicros(): Micros {
-  return Math.round((performance.timeOrigin + performance.now()) * 1000)
+  const monotonicMs = performance.now()
+  const wallMs = Date.now()
+  if (Math.abs(wallMs - (anchorMs + monotonicMs)) > 2) anchorMs = wallMs - monotonicMs
+  return Math.round((anchorMs + monotonicMs) * 1000)
 }
 
 /**

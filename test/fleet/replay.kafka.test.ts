@@ -55,7 +55,6 @@ test.each(recordings)(
       select to_char(measured_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS') as at, value from readings
       join sensors using (sensor_key) where sensor_id = ${id} order by run_key, seq`
       expect(stored.map((r) => [r.at, r.value])).toEqual(rows.map((r) => [r.at, r.values[i]]))
-      await plant.sql`delete from readings where sensor_key in (select sensor_key from sensors where sensor_id = ${id})`
     }
     const alerts = await plant.sql`select count(*)::int as n from alerts where sensor_id like 'rec%'`
     expect(alerts[0]?.n).toBe(0)
