@@ -162,6 +162,8 @@ const UNREACHABLE = new Set([
 export function isUnreachable(error: unknown): boolean {
   if (error instanceof DeadlineError) return true
   if (!(error instanceof Error)) return false
+  // The library throws a bare Error of this text when a client was connected once and its broker has gone since.
+  if (error.message === 'Broker not connected') return true
   const cause = error.cause instanceof Error ? error.cause.name : ''
   return UNREACHABLE.has(error.name) && cause !== 'KafkaJSProtocolError'
 }
