@@ -20,10 +20,10 @@ import {
  * While active the level is learnt four times slower; after 1,200 readings what lasts is the new normal.
  */
 export interface BaselineRule {
-  /** deviations at which the score is 0.5; 5.4 is about one false alarm in ten million readings of plain noise */
+  /** deviations at which the score is 0.5; 5.6 is less than one false alarm in ten million readings of plain noise */
   readonly threshold: number
 }
-export const DEFAULT_BASELINE_RULE: BaselineRule = { threshold: 5.4 }
+export const DEFAULT_BASELINE_RULE: BaselineRule = { threshold: 5.6 }
 
 export interface BaselineState {
   readonly numbers: Float64Array
@@ -31,10 +31,18 @@ export interface BaselineState {
 
 const LEARNING = 60
 const LEVEL_RATE = 0.01
-const SCALE_RATE = 0.005
+const SCALE_RATE = 0.002
+/** what is further out (in squared deviations) counts as this much when scales are learnt */
+const CLIP = 7
+/** from here on a reading is suspicious and teaches a fifth */
+const SUSPICIOUS = 3.8
 const FAST = 0.25
 const SLOW = 0.06
 const NOISE = 0.08
+/** the root of the power is not quite normal far out */
+const RESTLESS_SKEW = 1.2
+/** scales learnt from few readings are too small as often as too large: the bar starts higher by this many / readings */
+const YOUNG = 40
 const CALM = 10
 const ACCEPTED_AFTER = 1200
 const WILD_RATE = 1 / 2000
@@ -107,21 +115,23 @@ function step({ numbers: s }: BaselineState, { at, value }: Sample, rule: Baseli
   const spike = ratio(off, s[VARIANCE]!)
   const fast = ratio(s[FAST_MEAN]!, s[FAST_VARIANCE]!)
   const slow = ratio(s[SLOW_MEAN]!, s[SLOW_VARIANCE]!)
-  const restless = Math.max(0, root - s[POWER_ROOT]!) / Math.sqrt(s[POWER_VARIANCE]! || Infinity)
+  const restless =
+    Math.max(0, root - s[POWER_ROOT]!) / Math.sqrt(s[POWER_VARIANCE]! || Infinity) / RESTLESS_SKEW
   learnSteps(s, value, paused)
 
   const active = s[ACTIVE_FOR]! > 0
-  learn(s, off, root, active)
+  const threshold = rule.threshold * (1 + YOUNG / n)
+  const size = Math.max(spike, fast, slow, restless)
+  learn(s, off, root, active, size > SUSPICIOUS)
   s[PREVIOUS] = value
   if (n <= LEARNING || s[WILD]! > WILD_SHARE) {
     s[ACTIVE_FOR] = 0
     return QUIET
   }
-  const size = Math.max(spike, fast, slow, restless)
   const stuck = stick >= STICK_DECADES
-  const holds = follow(s, size >= rule.threshold || stuck, size < 0.6 * rule.threshold && !stuck)
+  const holds = follow(s, size >= threshold || stuck, size < 0.6 * threshold && !stuck)
   const began = holds && !active
-  const score = Math.max(1 - 2 ** (-size / rule.threshold), stuck ? 1 - 2 ** (-stick / STICK_DECADES) : 0)
+  const score = Math.max(1 - 2 ** (-size / threshold), stuck ? 1 - 2 ** (-stick / STICK_DECADES) : 0)
   if (!holds) return score < 0.25 ? QUIET : { ...QUIET, score }
   const part: Part = stuck ? 'frozen' : loudest(spike, fast, slow, restless)
   return {
@@ -130,8 +140,8 @@ function step({ numbers: s }: BaselineState, { at, value }: Sample, rule: Baseli
     rarity: stuck ? 10 ** -stick : null,
     part,
     expected: s[LEVEL]!,
-    low: s[LEVEL]! - rule.threshold * deviation,
-    high: s[LEVEL]! + rule.threshold * deviation,
+    low: s[LEVEL]! - threshold * deviation,
+    high: s[LEVEL]! + threshold * deviation,
     reasons: began ? [reason(s, part, off, deviation)] : QUIET.reasons,
   }
 }
@@ -157,26 +167,27 @@ function learnSteps(s: Float64Array, value: number, paused: boolean): void {
     if (wild) s[WILD_AGE] = 0
     s[WILD]! += Math.max(WILD_RATE, 1 / n) * ((wild ? 1 : 0) - s[WILD]!)
   }
-  s[STEP_VARIANCE]! += Math.max(SCALE_RATE, 1 / n) * (clip(square, 12 * usual, n) - usual)
+  s[STEP_VARIANCE]! += Math.max(SCALE_RATE, 1 / n) * (clip(square, CLIP * usual, n) - usual)
 }
 
-function learn(s: Float64Array, off: number, root: number, active: boolean): void {
+function learn(s: Float64Array, off: number, root: number, active: boolean, suspicious: boolean): void {
   const n = s[COUNT]!
   const first = 1 / n
   const deviation = Math.sqrt(s[VARIANCE]!)
   const lasting = s[ACTIVE_FOR]! > ACCEPTED_AFTER
-  const scaleRate = Math.max(SCALE_RATE, first) * (active && !lasting ? 0.1 : 1)
+  const scaleRate =
+    Math.max(SCALE_RATE, first) * (active && !lasting ? 0.1 : suspicious && n > LEARNING ? 0.2 : 1)
   const levelRate = Math.max(LEVEL_RATE, first) * (active && !lasting ? 0.25 : 1)
   const most = n > LEARNING / 2 ? 2.5 * deviation : Infinity
   s[LEVEL]! += levelRate * Math.max(-most, Math.min(most, off))
-  s[VARIANCE]! += scaleRate * (clip(off * off, 12 * s[VARIANCE]!, n) - s[VARIANCE]!)
-  s[FAST_VARIANCE]! += scaleRate * (clip(s[FAST_MEAN]! ** 2, 12 * s[FAST_VARIANCE]!, n) - s[FAST_VARIANCE]!)
-  s[SLOW_VARIANCE]! += scaleRate * (clip(s[SLOW_MEAN]! ** 2, 12 * s[SLOW_VARIANCE]!, n) - s[SLOW_VARIANCE]!)
+  s[VARIANCE]! += scaleRate * (clip(off * off, CLIP * s[VARIANCE]!, n) - s[VARIANCE]!)
+  s[FAST_VARIANCE]! += scaleRate * (clip(s[FAST_MEAN]! ** 2, CLIP * s[FAST_VARIANCE]!, n) - s[FAST_VARIANCE]!)
+  s[SLOW_VARIANCE]! += scaleRate * (clip(s[SLOW_MEAN]! ** 2, CLIP * s[SLOW_VARIANCE]!, n) - s[SLOW_VARIANCE]!)
   if (n < LEARNING / 3) return
   const away = root - s[POWER_ROOT]!
   s[POWER_ROOT]! += scaleRate * away
   s[POWER_VARIANCE]! +=
-    scaleRate * (Math.min(away * away, 12 * (s[POWER_VARIANCE]! || 0.02)) - s[POWER_VARIANCE]!)
+    scaleRate * (Math.min(away * away, CLIP * (s[POWER_VARIANCE]! || 0.02)) - s[POWER_VARIANCE]!)
 }
 
 /** What is far out teaches only a little; at the very beginning nothing is known to be far out. */
