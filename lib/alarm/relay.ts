@@ -26,7 +26,7 @@ interface Entry {
 
 const PAGE = 200
 /** a missed wake-up is made good by this */
-const POLL_MS = 1000
+const POLL_MS = 5000
 const BACKOFF_MS = 2000
 /** Sent entries are kept for a day, for people who look. */
 const KEEP = '1 day'

@@ -19,6 +19,9 @@ export interface KeyCache extends Keys {
   missingRun(runId: string): boolean
 }
 
+/** below the session time-out: the handler that waits for these sends no heartbeat meanwhile */
+const ANSWER_MS = 8000
+
 interface SensorRow {
   sensor_key: number
   sensor_id: string
@@ -92,6 +95,7 @@ export function createKeyCache(database: Database): KeyCache {
             from jsonb_to_recordset(${described}::text::jsonb) as d (sensor_id text, sensor_type text, unit text,
               factory_section text, machine_id text, zone text, warning_threshold float8, critical_threshold float8)
             on conflict do nothing`,
+          ANSWER_MS,
         )
         const ids = JSON.stringify([...new Set(readings.map((r) => r.sensorId))])
         keep(
@@ -99,6 +103,7 @@ export function createKeyCache(database: Database): KeyCache {
             'read the new sensors',
             database.sql<SensorRow[]>`select * from sensors
               where sensor_id in (select jsonb_array_elements_text(${ids}::text::jsonb))`,
+            ANSWER_MS,
           ),
         )
       }
@@ -110,6 +115,7 @@ export function createKeyCache(database: Database): KeyCache {
         const rows = await ask(
           'read the run',
           database.sql<{ run_key: number }[]>`select run_key from runs where run_id = ${runId}`,
+          ANSWER_MS,
         )
         if (rows[0]) runs.set(runId, rows[0].run_key)
       }

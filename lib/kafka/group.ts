@@ -92,7 +92,7 @@ export function createGroup(options: GroupOptions): Group {
     maxBytesPerPartition: 256 * 1024,
     minBytes: 1,
     maxBytes: 4 * 1024 * 1024,
-    maxWaitTimeInMs: 250,
+    maxWaitTimeInMs: 500, // a fetch returns with the first byte: longer waits cost nothing but time to notice a pause
     metadataMaxAge: 30_000,
     allowAutoTopicCreation: false,
     readUncommitted: false,
