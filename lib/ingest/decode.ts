@@ -11,11 +11,17 @@ import {
 
 /** A message that cannot become readings: why, in a word to sort by and a sentence to read. */
 export class Fault {
+  readonly message: string
   constructor(
     readonly reason: FaultReason,
-    readonly message: string,
-  ) {}
+    message: string,
+  ) {
+    // It may quote the input: neither a table nor a terminal may stumble over that.
+    this.message = message.toWellFormed().replace(CONTROL, '\uFFFD')
+  }
 }
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g
+
 export type FaultReason =
   | 'tombstone'
   | 'empty'
@@ -38,7 +44,8 @@ export interface Decoded {
 export type Decoder = (value: Buffer | null) => Decoded | Fault
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-const KNOWN_FIELDS = Object.keys(factoryMessage.shape).length
+/** fields that a valid message always has */
+const REQUIRED_FIELDS = Object.values(factoryMessage.shape).filter((type) => !type.isOptional()).length
 
 /** Bytes of topic sensor-data → one reading. Never throws: whatever is wrong comes back as a Fault. */
 export function decodeFactory(value: Buffer | null): Decoded | Fault {
@@ -59,19 +66,27 @@ export function decodeFactory(value: Buffer | null): Decoded | Fault {
 }
 
 function finish(text: string, message: FactoryMessage, fields: number): Decoded | Fault {
-  if (message.value === 0 && UNDERFLOW.test(text)) {
+  if (message.value === 0 && isUnderflow(text)) {
     return new Fault('schema', 'value: is smaller than a double can hold, it would become 0')
   }
-  const known = fields - KNOWN_FIELDS
+  let known = REQUIRED_FIELDS
+  if (message.alert_level !== undefined) known++
+  if (message.quality !== undefined) known++
+  if (message.metadata !== undefined) known++
   return {
     source: message.sensor_id,
     readings: [fromFactoryMessage(message)],
-    unknownFields: Math.max(0, known),
+    unknownFields: fields - known,
   }
 }
 
-/** 1e-400 parses to 0 without a word: a zero with a digit other than 0 before its exponent. */
-const UNDERFLOW = /"value"\s*:\s*-?[\d.]*[1-9][\d.]*[eE]-/
+/** 1e-400 parses to 0 without a word: a zero that has a digit other than 0 before its exponent. Asked for zeros only. */
+function isUnderflow(text: string): boolean {
+  const literals = JSON.parse(text, (key, value, context?: { source?: string }) =>
+    key === 'value' && value === 0 ? { literal: context?.source ?? '0' } : value,
+  ) as { value: { literal: string } }
+  return /^[^eE]*[1-9]/.test(literals.value.literal)
+}
 
 function jsonText(value: Buffer | null): string | Fault {
   if (value === null) return new Fault('tombstone', 'has no value: a reading is never deleted by key')
@@ -113,7 +128,8 @@ const TIMESTAMP = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-
 const SENSOR_ID = /^[A-Za-z0-9._:-]{1,64}$/
 const WORD = /^[a-z][a-z0-9_.-]{0,31}$/
 
-function isCertainlyValid(m: unknown): m is FactoryMessage {
+/** For decodeFactory, and for the test that holds it to the schema. */
+export function isCertainlyValid(m: unknown): m is FactoryMessage {
   if (!isRecord(m)) return false
   const { location, metadata, value, quality } = m
   return (
@@ -133,8 +149,16 @@ function isCertainlyValid(m: unknown): m is FactoryMessage {
     isShortText(location.zone, 64) &&
     (m.alert_level === undefined || (LEVELS as readonly unknown[]).includes(m.alert_level)) &&
     (quality === undefined || (typeof quality === 'number' && quality >= 0 && quality <= 1)) &&
-    (metadata === undefined || (isRecord(metadata) && Object.values(metadata).every(isPlainScalar)))
+    (metadata === undefined || (isRecord(metadata) && hasPlainScalars(metadata)))
   )
+}
+
+/** Flat, with keys that PostgreSQL takes and that are no prototype. */
+function hasPlainScalars(metadata: Record<string, unknown>): boolean {
+  for (const key in metadata) {
+    if (!isShortText(key, 64) || key === '__proto__' || !isPlainScalar(metadata[key])) return false
+  }
+  return true
 }
 
 function isRecord(x: unknown): x is Record<string, unknown> {
