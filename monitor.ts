@@ -1,9 +1,11 @@
+import packageJson from './package.json'
 import { parseConfig } from './lib/config.ts'
 import { clusterView, kafkaClients } from './lib/kafka/client.ts'
 import { log } from './lib/log.ts'
 import { createApp } from './lib/monitor/app.ts'
 import { openDatabase } from './lib/monitor/database.ts'
 import { limitsByType, sourceTopics } from './lib/monitor/plan.ts'
+import { createMetrics } from './lib/monitor/metrics.ts'
 import { createSampler } from './lib/monitor/sampler.ts'
 import { createStreams } from './lib/monitor/stream.ts'
 import { EXIT, run, Stop } from './lib/run.ts'
@@ -33,7 +35,14 @@ await run('monitor', async (signal) => {
   })
   const streams = createStreams()
   sampler.onSnapshot(() => streams.tick())
+  const metrics = createMetrics({
+    current: sampler.current,
+    viewers: streams.count,
+    consumerGroup: config.CONSUMER_GROUP,
+    version: packageJson.version,
+  })
   const app = createApp({
+    metrics,
     current: sampler.current,
     streams,
     checkAnswers: process.env.NODE_ENV !== 'production',

@@ -4,6 +4,7 @@ import { z as schema } from 'zod'
 import { log } from '../log.ts'
 import * as answers from './answers.ts'
 import { createDataFeed } from './feed.ts'
+import type { Metrics } from './metrics.ts'
 import { createChannel, type Channel } from './page/channel.ts'
 import { documentOf } from './page/document.ts'
 import { overview } from './page/overview.ts'
@@ -19,6 +20,7 @@ export interface AppOptions {
   streams: Streams
   /** parse every answer by its schema before it is sent: in tests and development */
   checkAnswers: boolean
+  metrics: Metrics
   clock?: () => number
 }
 
@@ -107,6 +109,10 @@ export function createApp(options: AppOptions): Hono<Env> {
         : { ready, checks, errors: { postgresql: s.consumers.error, kafka: s.kafka.error }, at: s.at }
     return c.json(body, ready ? 200 : 503, NO_STORE)
   })
+
+  app.get('/metrics', async (c) =>
+    c.body(await options.metrics.render(), 200, { ...NO_STORE, 'content-type': options.metrics.contentType }),
+  )
 
   app.get('/', (c) => {
     const channel = viewOf('overview')

@@ -269,7 +269,7 @@ export function createSampler(options: SamplerOptions): Sampler {
     },
     sampleOnce,
     async run(signal) {
-      database.onNotify(['alerts', 'rebalances', 'health'], (channel) => {
+      database.onNotify(['alerts', 'rebalances'], (channel) => {
         if (channel === 'alerts') alertsChanged = true
         else rebalancesChanged = true
         wake()

@@ -1,6 +1,7 @@
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
 import { createApp } from '../../lib/monitor/app.ts'
 import { openDatabase, type Database } from '../../lib/monitor/database.ts'
+import { createMetrics } from '../../lib/monitor/metrics.ts'
 import { createSampler, type Sampler } from '../../lib/monitor/sampler.ts'
 import { createStreams, type Streams } from '../../lib/monitor/stream.ts'
 import { database } from '../stack.ts'
@@ -32,7 +33,13 @@ export async function openRoom(): Promise<Room> {
   })
   const streams = createStreams({ heartbeatMs: 50 })
   sampler.onSnapshot(() => streams.tick())
-  const app = createApp({ current: sampler.current, streams, checkAnswers: true })
+  const metrics = createMetrics({
+    current: sampler.current,
+    viewers: streams.count,
+    consumerGroup: 'sensor-processors',
+    version: 'test',
+  })
+  const app = createApp({ current: sampler.current, streams, checkAnswers: true, metrics })
   const get = async (path: string, headers: Record<string, string> = {}) => app.request(path, { headers })
   return {
     sql,
