@@ -21,6 +21,8 @@ interface Check {
   isBase: boolean
 }
 
+const WELL = ['active', 'standby', 'finished', 'stopped', 'starting']
+
 await command({
   help: HELP,
   options: { json: { type: 'boolean' } },
@@ -86,8 +88,6 @@ async function monitor(config: Config): Promise<Check[]> {
   const producers = await members(`${url}/api/producer-health`, 'producers', 'producer_id')
   return [own, ...producers, ...consumers]
 }
-
-const WELL = ['active', 'standby', 'finished', 'stopped', 'starting']
 
 async function members(url: string, list: string, key: string): Promise<Check[]> {
   const answer = await ask(url)

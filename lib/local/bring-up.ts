@@ -42,7 +42,6 @@ export async function bringUp(
   await refuseTakenPorts(config, missing, env)
   await ensureSupervisor(dir)
   onSupervisor?.()
-  const started = Date.now()
   const up = async (wanted: string[]) => {
     await askUp(dir, { env, names: wanted })
     await untilRunning(dir, wanted, signal)
@@ -78,7 +77,7 @@ export async function bringUp(
   if (layers.includes('monitoring') && layers.includes('producers')) {
     await stages.run(
       'first reading',
-      () => firstReading(config, started, signal),
+      () => firstReading(config, signal),
       () => 'on the page',
     )
   }
@@ -197,13 +196,17 @@ async function runStep(
   throw new Stop(`Cannot prepare ${name}: it said\n${(outcome.stderr + outcome.stdout).trim()}`, outcome.code)
 }
 
-/** A reading that came after the start has gone the whole way once the monitor counts it. */
-async function firstReading(config: Config, since: number, signal: AbortSignal): Promise<void> {
+/** A reading has gone the whole way once the monitor says that more is stored than when it came up. */
+async function firstReading(config: Config, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + READING_MS
-  while (!signal.aborted && !(await countsReadings(config, since))) {
+  let before: number | null = null
+  while (!signal.aborted) {
+    const stored = await storedOffsets(config)
+    if (stored !== null && before !== null && stored > before) return
+    before ??= stored
     if (performance.now() > deadline) {
       throw new Stop(
-        `Cannot see a reading on the page: none within ${READING_MS / 1000} s: see bun run status and bun run logs`,
+        `Cannot see a reading on the page: none within ${READING_MS / 1000} s: see bun run health and bun run logs`,
         EXIT.fault,
       )
     }
@@ -211,19 +214,15 @@ async function firstReading(config: Config, since: number, signal: AbortSignal):
   }
 }
 
-async function countsReadings(config: Config, since: number): Promise<boolean> {
+/** The sum of the first offsets that are not stored, as the monitor shows it; null where it does not answer. */
+async function storedOffsets(config: Config): Promise<number | null> {
   try {
-    const answer = await fetch(`${monitorUrl(config)}/api/consumer-health`, {
-      signal: AbortSignal.timeout(2000),
-    })
-    const { consumers = [] } = (await answer.json()) as {
-      consumers?: { total_messages_processed: number; last_heartbeat: string | null }[]
-    }
-    return consumers.some(
-      (one) => one.total_messages_processed > 0 && Date.parse(one.last_heartbeat ?? '') > since,
-    )
+    const url = `${monitorUrl(config)}/api/partition-assignment`
+    const answer = await fetch(url, { signal: AbortSignal.timeout(2000) })
+    const { assignments } = (await answer.json()) as { assignments: { next_offset: number | null }[] }
+    return assignments.reduce((sum, one) => sum + (one.next_offset ?? 0), 0)
   } catch {
-    return false // not up yet, or busy: asked again
+    return null // not up yet, or busy: asked again
   }
 }
 

@@ -101,6 +101,7 @@ async function keep(dir: string, part: Part, status: PartStatus, stop: AbortSign
       const running = adopted ?? (await begin(dir, part, status))
       if (!adopted) startedMs = performance.now()
       status.pid = running.pid
+      status.error = null
       status.since = adopted?.since ?? Date.now()
       adopted = null
       void noticeReady(part, status, running, stop)
@@ -114,7 +115,6 @@ async function keep(dir: string, part: Part, status: PartStatus, stop: AbortSign
         break
       }
       code = outcome
-      status.error = null
     } catch (error) {
       status.error = error instanceof Error ? error.message : String(error)
       log.error('part.not_started', { part: part.name, error: status.error })
