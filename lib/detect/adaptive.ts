@@ -59,8 +59,8 @@ const RANGE_FULL = 0.1
 /** what was seen in less than a day is no range yet: most sensors have a daily round */
 const DAY_MICROS = 86_400e6
 const MINUTE_MICROS = 60e6
-/** decades of surprise per decade of speed: ten times the readings, about a tenth of the false alarms of each */
-const SPEED = 1.2
+/** decades of surprise per decade of speed: more than one, because a fast sensor's slow residuals move together for long */
+const SPEED = 2.3
 
 const PEAK = 0
 const AGE = 1

@@ -9,8 +9,8 @@ import {
 } from './detector.ts'
 
 /**
- * A steady sensor against its own recent past: spikes, shifts, drifts, restlessness and a value that sticks, found
- * within seconds and with known odds. It follows the level slowly and knows, for the reading itself, for two smoothed
+ * A steady, fast sensor against its own recent past: spikes, shifts, drifts and restlessness, found within seconds and
+ * with known odds. It follows the level slowly and knows, for the reading itself, for two smoothed
  * deviations and for the size of the noise, how large each is when nothing happens; `threshold` is in those deviations.
  *
  * That arithmetic holds only where noise is well-behaved, so the detector judges itself: while more than one step in 100
@@ -22,8 +22,10 @@ import {
 export interface BaselineRule {
   /** deviations at which the score is 0.5; 5.6 is less than one false alarm in ten million readings of plain noise */
   readonly threshold: number
+  /** sensors slower than this are left alone */
+  readonly slowestMicros: number
 }
-export const DEFAULT_BASELINE_RULE: BaselineRule = { threshold: 5.6 }
+export const DEFAULT_BASELINE_RULE: BaselineRule = { threshold: 5.6, slowestMicros: 30e6 }
 
 export interface BaselineState {
   readonly numbers: Float64Array
@@ -50,8 +52,6 @@ const WILD_SHARE = 1 / 100
 /** a fault is a cluster of large steps; wild noise has them scattered: one in so many readings is counted */
 const WILD_APART = 20
 const PAUSE = 10
-/** a sticking value is told when so many equal readings in a row are this improbable, in decades */
-const STICK_DECADES = 8
 
 const LAST_AT = 0
 const COUNT = 1
@@ -67,13 +67,11 @@ const POWER_VARIANCE = 10
 const PREVIOUS = 11
 const STEP_VARIANCE = 12
 const WILD = 13
-const EQUAL_SHARE = 14
-const RUN = 15
-const ACTIVE_FOR = 16
-const CALM_FOR = 17
-const INTERVAL = 18
-const WILD_AGE = 19
-const FIELDS = 20
+const ACTIVE_FOR = 14
+const CALM_FOR = 15
+const INTERVAL = 16
+const WILD_AGE = 17
+const FIELDS = 18
 
 export const baseline: Detector<BaselineState, BaselineRule> = {
   name: 'baseline',
@@ -111,7 +109,6 @@ function step({ numbers: s }: BaselineState, { at, value }: Sample, rule: Baseli
   s[POWER]! += NOISE * (relative - s[POWER]!)
   const root = Math.cbrt(s[POWER]!) // nearly normal where the noise is (Wilson and Hilferty)
 
-  const stick = sticking(s, value, paused)
   const spike = ratio(off, s[VARIANCE]!)
   const fast = ratio(s[FAST_MEAN]!, s[FAST_VARIANCE]!)
   const slow = ratio(s[SLOW_MEAN]!, s[SLOW_VARIANCE]!)
@@ -124,36 +121,25 @@ function step({ numbers: s }: BaselineState, { at, value }: Sample, rule: Baseli
   const size = Math.max(spike, fast, slow, restless)
   learn(s, off, root, active, size > SUSPICIOUS)
   s[PREVIOUS] = value
-  if (n <= LEARNING || s[WILD]! > WILD_SHARE) {
+  if (n <= LEARNING || s[WILD]! > WILD_SHARE || s[INTERVAL]! > rule.slowestMicros) {
     s[ACTIVE_FOR] = 0
     return QUIET
   }
-  const stuck = stick >= STICK_DECADES
-  const holds = follow(s, size >= threshold || stuck, size < 0.6 * threshold && !stuck)
+  const holds = follow(s, size >= threshold, size < 0.6 * threshold)
   const began = holds && !active
-  const score = Math.max(1 - 2 ** (-size / threshold), stuck ? 1 - 2 ** (-stick / STICK_DECADES) : 0)
+  const score = 1 - 2 ** (-size / threshold)
   if (!holds) return score < 0.25 ? QUIET : { ...QUIET, score }
-  const part: Part = stuck ? 'frozen' : loudest(spike, fast, slow, restless)
+  const part = loudest(spike, fast, slow, restless)
   return {
     score: began ? Math.max(0.5, score) : 0,
     active: true,
-    rarity: stuck ? 10 ** -stick : null,
+    rarity: null,
     part,
     expected: s[LEVEL]!,
     low: s[LEVEL]! - threshold * deviation,
     high: s[LEVEL]! + threshold * deviation,
     reasons: began ? [reason(s, part, off, deviation)] : QUIET.reasons,
   }
-}
-
-/** How improbable the present row of equal readings is, in decades: 0 where equal readings are common. */
-function sticking(s: Float64Array, value: number, paused: boolean): number {
-  const equal = value === s[PREVIOUS]! && !paused
-  s[RUN] = equal ? s[RUN]! + 1 : 0
-  const share = Math.max(s[EQUAL_SHARE]!, 3 / s[COUNT]!)
-  // a sticking sensor must not teach that sticking is normal: only the first repeats of a row count
-  if (s[RUN]! <= 3) s[EQUAL_SHARE]! += Math.max(1 / 1000, 1 / s[COUNT]!) * ((equal ? 1 : 0) - s[EQUAL_SHARE]!)
-  return share < 0.5 ? s[RUN]! * -Math.log10(share) : 0
 }
 
 /** The share of steps that are far larger than usual: the sensor's own proof that it is well-behaved. */
@@ -220,8 +206,6 @@ function loudest(spike: number, fast: number, slow: number, restless: number): P
 
 function reason(s: Float64Array, part: Part, off: number, deviation: number): Reason {
   switch (part) {
-    case 'frozen':
-      return { part, size: s[RUN]! + 1, usual: null, p: null }
     case 'activity':
       return { part, size: Math.sqrt(s[POWER]!) * deviation, usual: deviation, p: null }
     default:

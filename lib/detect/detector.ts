@@ -78,6 +78,8 @@ export type Part =
   | 'future'
   | 'zone' // vibration severity
   | 'pattern' // energy against its week
+  | 'excess' // kWh beyond it
+  | 'cost' // money for that
   | 'silence'
 
 /** Nothing to say. Shared: verdicts are read, never written. */

@@ -110,10 +110,12 @@ export function learn(
         )
       : 0
   sizes[1] = overRounding(change, rounding)
-  sizes[2] = overRounding(Math.abs(offHour), rounding)
+  // an hour is known when it comes round again
+  const wholeDay = at - b[FIRST_AT]! >= HOURS * HOUR_MICROS
+  sizes[2] = wholeDay ? overRounding(Math.abs(offHour), rounding) : 0
   sizes[3] = overRounding(b[ACTIVITY]!, rounding)
   sizes[4] = overRounding(Math.abs(b[FAST]! - b[SLOW]!), rounding)
-  sizes[5] = overRounding(Math.abs(b[SMOOTH_HOUR]!), rounding)
+  sizes[5] = wholeDay ? overRounding(Math.abs(b[SMOOTH_HOUR]!), rounding) : 0
   sizes[6] = Math.max(0, b[SIDE]!)
   sizes[7] = Math.max(0, -b[SIDE]!)
   sizes[8] = b[RUN]!
