@@ -95,7 +95,7 @@ async function members(url: string, list: string, key: string): Promise<Check[]>
   return rows.map((row) => ({
     name: String(row[key]),
     ok: WELL.includes(String(row.status)),
-    detail: `${String(row.status)}, heartbeat ${String(row.heartbeat_age_s)} s ago`,
+    detail: `${String(row.status)}, heartbeat ${Number(row.heartbeat_age_s).toFixed(1)} s ago`,
     isBase: false,
   }))
 }

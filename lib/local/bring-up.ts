@@ -35,13 +35,16 @@ export async function bringUp(
     .filter((name) => !(isKafka(name) && servers.kafka === 'given'))
     .filter((name) => !(name === 'postgres' && servers.postgres === 'given'))
   const missing = await missingOf(dir, names)
-  if (missing.length === 0) return []
+  const anyGiven = servers.kafka === 'given' || servers.postgres === 'given'
+  if (missing.length === 0 && !anyGiven) return []
 
   await prepareDependencies(missing, stages, signal)
   const env = envOf(config, dir)
   await refuseTakenPorts(config, missing, env)
-  await ensureSupervisor(dir)
-  onSupervisor?.()
+  if (missing.length > 0) {
+    await ensureSupervisor(dir)
+    onSupervisor?.()
+  }
   const up = async (wanted: string[]) => {
     await askUp(dir, { env, names: wanted })
     await untilRunning(dir, wanted, signal)
@@ -55,6 +58,10 @@ export async function bringUp(
       )
   }
 
+  const ofLayer = (layer: Layer) =>
+    namesOf(config).flatMap((part) =>
+      part.layer === layer && missing.includes(part.name) ? [part.name] : [],
+    )
   if (servers.kafka === 'given') stages.note('Kafka', `yours at ${config.KAFKA_BROKERS.join(', ')}`)
   if (servers.postgres === 'given') stages.note('PostgreSQL', `yours at ${new URL(config.DATABASE_URL).host}`)
   const kafka = stage('Kafka', missing.filter(isKafka), config.KAFKA_BROKERS.join(', '))
@@ -64,16 +71,13 @@ export async function bringUp(
     new URL(config.DATABASE_URL).host,
   )
   const schema = database.then(() => runStep('migrations', 'migrate', env, stages, signal))
-  await settled([kafka, schema])
+  // The page needs the schema only; it comes up while Kafka still does.
+  const page = schema.then(() => stage('monitor', ofLayer('monitoring'), monitorUrl(config)))
+  await settled([kafka, page])
   await runStep('topics', 'topics', env, stages, signal)
 
-  const ofLayer = (layer: Layer) =>
-    namesOf(config).flatMap((part) =>
-      part.layer === layer && missing.includes(part.name) ? [part.name] : [],
-    )
   await stage('producers', ofLayer('producers'), ofLayer('producers').join(', '))
   await stage('consumers', ofLayer('consumers'), ofLayer('consumers').join(', '))
-  await stage('monitor', ofLayer('monitoring'), monitorUrl(config))
   if (layers.includes('monitoring') && layers.includes('producers')) {
     await stages.run(
       'first reading',

@@ -72,9 +72,11 @@ export function createSupervisor(dir: string): Supervisor {
     async down(wanted) {
       const names: string[] = []
       for (const layer of STOP_ORDER) {
-        const group = [...kept.values()].filter((one) => one.part.layer === layer && wanted(one.status))
+        const group = [...kept.values()].filter(
+          (one) => one.part.layer === layer && !isOver(one.status.state) && wanted(one.status),
+        )
         for (const one of group) {
-          if (!isOver(one.status.state)) one.status.state = 'stopping'
+          one.status.state = 'stopping'
           one.stop.abort()
         }
         await Promise.all(group.map((one) => one.done))

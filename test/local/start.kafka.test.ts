@@ -79,12 +79,12 @@ test('start refuses a named server that does not answer, and does not replace it
 })
 
 test.each([
-  ['start', '--flet'],
-  ['stop', 'consumer-9'],
-  ['consumers', '--count', '0'],
-  ['logs', '--lines', 'x'],
-])('%s %s is refused with 2', async (...words) => {
-  const { code, stderr, stdout } = await run(...words)
+  ['start', ['--flet']],
+  ['stop', ['consumer-9']],
+  ['consumers', ['--count', '0']],
+  ['logs', ['--lines', 'x']],
+] as [string, string[]][])('%s %p is refused with 2', async (name, words) => {
+  const { code, stderr, stdout } = await run(name, ...words)
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   expect(stderr).toMatch(/^Cannot .+: .+/)
 })
