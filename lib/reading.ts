@@ -73,7 +73,7 @@ const finite = z
 export const factoryMessage = z.object({
   timestamp: z.iso
     .datetime({ offset: true })
-    .refine((t) => !Number.isNaN(parseMicros(t)), 'must be a date-time that exists'),
+    .refine((t) => !Number.isNaN(parseMicros(t)), 'must be a date-time that exists, of the years 1 to 9999'),
   sensor_id: sensorId,
   sensor_type: word,
   location: z.object({ factory_section: label, machine_id: label, zone: label }),

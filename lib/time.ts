@@ -1,4 +1,7 @@
-/** Time on the wire and in the tables is UTC with microseconds; inside it is one number, microseconds since 1970. */
+/**
+ * Time on the wire and in the tables is UTC with microseconds; inside it is one number, microseconds since 1970: exact
+ * from 1684 to 2255, within 16 µs from year 1 to 9999.
+ */
 export type Micros = number
 
 const SECOND = 1_000_000
@@ -9,16 +12,23 @@ const DAYS_BEFORE_MONTH = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334
 let anchorMs = Date.now() - performance.now()
 
 /** Now, to the microsecond: the monotonic clock on an anchor that follows whenever the wall clock is corrected. */
+/** milliseconds to add to the monotonic clock; that one stands still while a machine sleeps, and knows no correction */
+let monotonicToWall = performance.timeOrigin
+
+/** Now by the clock of the machine, with the microseconds that Date does not have. */
 export function nowMicros(): Micros {
-  const monotonicMs = performance.now()
-  const wallMs = Date.now()
-  if (Math.abs(wallMs - (anchorMs + monotonicMs)) > 2) anchorMs = wallMs - monotonicMs
-  return Math.round((anchorMs + monotonicMs) * 1000)
+  const wall = Date.now()
+  let now = monotonicToWall + performance.now()
+  if (Math.abs(now - wall) > 2) {
+    monotonicToWall += wall - now
+    now = wall
+  }
+  return Math.round(now * 1000)
 }
 
 /**
  * RFC 3339 date-time with `Z` or a numeric offset → microseconds since 1970; NaN where it is none (no zone, 30 February,
- * hour 24, more than six fraction digits are cut, not refused). Written by hand because Date.parse turns 30 February
+ * hour 24) or lies outside the years 1 to 9999 in UTC; more than six fraction digits are cut, not refused. Written by hand because Date.parse turns 30 February
  * into 2 March and knows milliseconds only.
  */
 export function parseMicros(text: string): Micros {
@@ -26,8 +36,13 @@ export function parseMicros(text: string): Micros {
     const us = microsOfDay(text)
     if (us >= 0) return knownDayMicros + us
   }
-  return parseAny(text)
+  const us = parseAny(text)
+  return us >= FIRST && us <= LAST ? us : NaN
 }
+
+/** 0001-01-01 and 9999-12-31 in UTC: beyond them PostgreSQL says BC, and our own text needs another form. */
+const FIRST = -62_135_596_800 * SECOND
+const LAST = 253_402_300_799 * SECOND + 999_968 // the last double before the year 10000
 
 /** The day of the last time parsed, with its `T`: nearly every reading is of the same day as the one before it. */
 let knownDay = ' '
@@ -94,7 +109,7 @@ export function formatMicros(us: Micros): string {
 function dayMicros(year: number, month: number, day: number): Micros {
   const leap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0
   const before = DAYS_BEFORE_MONTH[month - 1]
-  if (before === undefined || day < 1) return NaN
+  if (before === undefined || day < 1 || year < 1) return NaN
   const daysInMonth = month === 2 ? (leap ? 29 : 28) : [4, 6, 9, 11].includes(month) ? 30 : 31
   if (day > daysInMonth) return NaN
   const years = year - 1
