@@ -236,5 +236,5 @@ function withSecretFiles(env: Record<string, string | undefined>): Record<string
 
 export function parseDuration(text: string): number {
   const unit = text.match(/ms|s|m|h/)?.[0] ?? 's'
-  return Number.parseFloat(text) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit]!
+  return Number.parseFloat(text) * ({ ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit] ?? 1000)
 }
