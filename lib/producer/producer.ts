@@ -117,11 +117,10 @@ async function flush(spool: Spool, limit: AbortSignal): Promise<boolean> {
 
 /** The same without a limit, as long as something gets through. */
 async function flushAll(spool: Spool, signal: AbortSignal): Promise<boolean> {
-  for (let before = Infinity; !signal.aborted;) {
+  while (!signal.aborted) {
+    const before = spool.state().sent
     if (await flush(spool, AbortSignal.any([signal, AbortSignal.timeout(NO_PROGRESS_MS)]))) return true
-    const { spooled } = spool.state()
-    if (spooled >= before) return false
-    before = spooled
+    if (spool.state().sent === before) return false
   }
   return flush(spool, AbortSignal.timeout(FLUSH_MS))
 }

@@ -1,7 +1,8 @@
 import type { Database } from 'bun:sqlite'
-import type { Group, Refused, Sensor, Stream } from './group.ts'
+import type { Group, Refused } from './group.ts'
 import { encodeLedger } from './ledger.ts'
 import type { Chunk } from './lines.ts'
+import { encodeMoves, type Stream } from './register.ts'
 
 export interface Totals {
   /** messages; accepted = sent + dropped + rejected + what is spooled */
@@ -32,12 +33,17 @@ export interface SpoolException {
   disposition: 'dropped' | 'rejected'
 }
 
+/** Every so many commits the numbers are carried into their rows: the most that a start has to read again. */
+const CARRY_COMMITS = 256
+
 /** Writes changes, each whole or not at all. Returns the new chunks. Throws what SQLite throws, with nothing changed. */
 export function createCommitter(db: Database): (change: Change) => Chunk[] {
   const begin = db.query('begin immediate')
   const commit = db.query('commit')
-  const addStream = db.query('insert into streams values ($stream, $topic, $key, $nextSeq)')
-  const addSensor = db.query('insert into sensors values ($sensor, $sensorId)')
+  const addStream = db.query('insert into streams values (?, ?, ?, ?)')
+  const addSensor = db.query('insert into sensors values (?, ?)')
+  const addMoves = db.query('insert into moves (body) values (?)')
+  const clearMoves = db.query('delete from moves')
   const moveStream = db.query('update streams set next_seq = ? where stream = ?')
   const addEntry = db.query('insert into ledger values (?, ?, ?)')
   const addChunk = db.query('insert into chunks values (?, ?, ?, ?, ?, ?, ?)')
@@ -49,6 +55,8 @@ export function createCommitter(db: Database): (change: Change) => Chunk[] {
   const removeRefused = db.query('delete from refused where refusal = ?')
   const setTotals = db.query('update totals set accepted = ?, sent = ?, dropped = ?, rejected = ?')
   const number = (query: string) => db.query<{ n: number | null }, []>(query).get()?.n ?? 0
+  const moved = new Set<Stream>() // not yet carried into their rows by this process
+  let commits = 1
   let nextEntry = number('select max(entry) as n from ledger') + 1
   let nextChunk = number('select max(chunk) as n from chunks') + 1
 
@@ -65,9 +73,13 @@ export function createCommitter(db: Database): (change: Change) => Chunk[] {
 
   const write = (change: Change): Chunk[] => {
     const { group, atMs, totals } = change
-    for (const s of group.newStreams) addStream.run(s as unknown as Record<keyof Stream, string | number>)
-    for (const s of group.newSensors) addSensor.run(s as unknown as Record<keyof Sensor, string | number>)
-    for (const stream of group.touched) moveStream.run(stream.nextSeq, stream.stream)
+    for (const s of group.newStreams) addStream.run(s.stream, s.topic, s.key, s.nextSeq)
+    for (const s of group.newSensors) addSensor.run(s.sensor, s.sensorId)
+    for (const stream of group.touched) moved.add(stream)
+    if (commits % CARRY_COMMITS === 0) {
+      for (const stream of moved) moveStream.run(stream.nextSeq, stream.stream)
+      clearMoves.run()
+    } else if (group.touched.size > 0) addMoves.run(encodeMoves(group.touched))
     if (group.runs.length > 0) addEntry.run(nextEntry, atMs, encodeLedger(group.runs))
     const chunks = chunksOf(change)
     chunks.forEach((c, i) => {
@@ -97,6 +109,7 @@ export function createCommitter(db: Database): (change: Change) => Chunk[] {
         throw error
       chunks = chunksOf(change)
     }
+    if (commits++ % CARRY_COMMITS === 0) moved.clear()
     if (change.group.runs.length > 0) nextEntry++
     nextChunk += chunks.length
     return chunks

@@ -3,6 +3,7 @@ import { contentHash } from '../hash.ts'
 import { MAX_VALUE_BYTES, type Reading } from '../reading.ts'
 import { createFrameWriter, type FrameWriter } from './frame.ts'
 import type { LedgerRun } from './ledger.ts'
+import type { Register, Sensor, Stream } from './register.ts'
 
 /**
  * What is accepted together: messages get their identity and their bytes here, once, and then wait for the one commit
@@ -20,20 +21,6 @@ export interface Group {
   add(measured: Measured): void
 }
 
-/** One running number: a key of a topic. */
-export interface Stream {
-  stream: number
-  topic: string
-  key: string
-  partition: number
-  nextSeq: number
-}
-
-export interface Sensor {
-  sensor: number
-  sensorId: string
-}
-
 /** A message that no broker will take; its first bytes are kept for the dead letter. */
 export interface Refused {
   topic: string
@@ -45,14 +32,6 @@ export interface Refused {
   value: Uint8Array
   valueBytes: number
   valueSha256: Uint8Array
-}
-
-/** Who is known in this spool already; names are looked up once a message, so they are kept as nested maps. */
-export interface Register {
-  stream(topic: string, key: string): Stream | undefined
-  addStream(topic: string, key: string): Stream
-  sensor(sensorId: string): Sensor | undefined
-  addSensor(sensorId: string): Sensor
 }
 
 /** A chunk is sent whole or not at all, so it is never larger than one send. */

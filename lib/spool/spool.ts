@@ -3,8 +3,9 @@ import { log } from '../log.ts'
 import { sleep } from '../run.ts'
 import { createCommitter, type SpoolException, type Totals } from './commit.ts'
 import { readFrames, type SpooledMessage } from './frame.ts'
-import { createGroup, refusal, type Group, type Refused, type Register, type Stream } from './group.ts'
+import { createGroup, refusal, type Group, type Refused } from './group.ts'
 import { createLines, type Chunk } from './lines.ts'
+import { loadRegister } from './register.ts'
 import { openStore } from './store.ts'
 
 /**
@@ -87,7 +88,7 @@ export function openSpool(options: SpoolOptions): Spool {
   const store = openStore(options.directory, options.producerId)
   const { db, runId } = store
   const commit = createCommitter(db)
-  const register = loadRegister()
+  const register = loadRegister(db, options.partitionOf)
   const lines = createLines()
   const listeners: ((topic: string, partition: number) => void)[] = []
   const totals = db.query<Totals, []>('select accepted, sent, dropped, rejected from totals').get() as Totals
@@ -246,39 +247,6 @@ export function openSpool(options: SpoolOptions): Spool {
     const row = payloadOf.get(chunk.chunk)
     if (!row) throw new Error(`Cannot read chunk ${chunk.chunk} of the spool: it is not there`)
     return readFrames(row.payload)
-  }
-
-  function loadRegister(): Register {
-    const streams = new Map<string, Map<string, Stream>>()
-    const sensors = new Map<string, { sensor: number; sensorId: string }>()
-    let streamCount = 0
-    const put = (stream: Stream) => {
-      const topic = streams.get(stream.topic) ?? new Map<string, Stream>()
-      streams.set(stream.topic, topic.set(stream.key, stream))
-      streamCount = Math.max(streamCount, stream.stream + 1)
-      return stream
-    }
-    const streamRows = db.query<{ stream: number; topic: string; key: string; next_seq: number }, []>(
-      'select * from streams',
-    )
-    for (const { stream, topic, key, next_seq } of streamRows.iterate()) {
-      put({ stream, topic, key, partition: options.partitionOf(topic, key), nextSeq: next_seq })
-    }
-    const sensorRows = db.query<{ sensor: number; sensor_id: string }, []>('select * from sensors')
-    for (const { sensor, sensor_id } of sensorRows.iterate()) {
-      sensors.set(sensor_id, { sensor, sensorId: sensor_id })
-    }
-    return {
-      stream: (topic, key) => streams.get(topic)?.get(key),
-      addStream: (topic, key) =>
-        put({ stream: streamCount, topic, key, partition: options.partitionOf(topic, key), nextSeq: 1 }),
-      sensor: (sensorId) => sensors.get(sensorId),
-      addSensor(sensorId) {
-        const sensor = { sensor: sensors.size, sensorId }
-        sensors.set(sensorId, sensor)
-        return sensor
-      },
-    }
   }
 
   return {

@@ -7,19 +7,21 @@ import { EXIT, Stop } from '../run.ts'
 /** The SQLite file behind a spool: its tables, its lock, and how it is opened. */
 const SCHEMA_VERSION = 1
 const SCHEMA = `
-create table meta (name text primary key, value text not null) without rowid;
+create table if not exists meta (name text primary key, value text not null) without rowid;
 -- one running number for each key of a topic
-create table streams (stream integer primary key, topic text not null, key text not null, next_seq integer not null, unique (topic, key));
-create table sensors (sensor integer primary key, sensor_id text not null unique);
+create table if not exists streams (stream integer primary key, topic text not null, key text not null, next_seq integer not null, unique (topic, key));
+-- where the numbers of a commit's streams went, until that is carried into streams: appending costs one page, updating one for each stream
+create table if not exists moves (move integer primary key, body blob not null);
+create table if not exists sensors (sensor integer primary key, sensor_id text not null unique);
 -- what is accepted and not yet acknowledged by Kafka; payload last, so that the other columns are read without it
-create table chunks (chunk integer primary key, topic text not null, partition integer not null, messages integer not null, accepted_at integer not null, bytes integer not null, payload blob not null);
+create table if not exists chunks (chunk integer primary key, topic text not null, partition integer not null, messages integer not null, accepted_at integer not null, bytes integer not null, payload blob not null);
 -- everything that was ever accepted, one row a commit; never touched by sending
-create table ledger (entry integer primary key, accepted_at integer not null, body blob not null);
+create table if not exists ledger (entry integer primary key, accepted_at integer not null, body blob not null);
 -- the readings among them that will not reach Kafka
-create table exceptions (sensor integer not null, from_seq integer not null, to_seq integer not null, disposition text not null, at integer not null);
+create table if not exists exceptions (sensor integer not null, from_seq integer not null, to_seq integer not null, disposition text not null, at integer not null);
 -- messages refused for good, until PostgreSQL has their dead letter
-create table refused (refusal integer primary key, topic text not null, key text not null, seq integer not null, reason text not null, message text not null, value blob not null, value_bytes integer not null, value_sha256 blob not null);
-create table totals (only integer primary key check (only = 1), accepted integer not null, sent integer not null, dropped integer not null, rejected integer not null);
+create table if not exists refused (refusal integer primary key, topic text not null, key text not null, seq integer not null, reason text not null, message text not null, value blob not null, value_bytes integer not null, value_sha256 blob not null);
+create table if not exists totals (only integer primary key check (only = 1), accepted integer not null, sent integer not null, dropped integer not null, rejected integer not null);
 `
 
 export interface Store {
@@ -46,7 +48,7 @@ export function openStore(directory: string, producerId: string): Store {
     db.run('pragma busy_timeout = 200') // nobody else writes; where something does, waiting here would stop all else
     db.run('pragma journal_size_limit = 67108864')
     db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1) // readers after our death find the -wal and -shm files
-    if (readVersion(db) === 0) create(db, producerId)
+    create(db, producerId)
     refuseStranger(db, file, producerId)
     setMeta(db, 'owner', `process ${process.pid} on ${hostname()}, since ${new Date().toISOString()}`)
     return {
@@ -113,8 +115,10 @@ function ownerOf(file: string): string {
 }
 
 function create(db: Database, producerId: string): void {
+  if (readVersion(db) > SCHEMA_VERSION) return
   db.transaction(() => {
     db.run(SCHEMA)
+    if (readVersion(db) > 0) return
     setMeta(db, 'run_id', Bun.randomUUIDv7())
     setMeta(db, 'producer_id', producerId)
     setMeta(db, 'created_at', new Date().toISOString())

@@ -106,6 +106,18 @@ test('numbers, run and unsent messages go on after a restart', async () => {
   expect(messages.filter((m) => m.key.toString() === 'sensor-0').map((m) => m.seq)).toEqual(countUp(6))
 })
 
+test('numbers have no gap over many commits and many lives', async () => {
+  const directory = folder()
+  for (const life of countUp(4)) {
+    const spool = open({ directory })
+    for (const n of countUp(150 * life)) await spool.accept(measuredMany(2, 7, { from: n * 2 }))
+    await spool.close()
+  }
+  const { entries } = ledgerOf(directory)
+  expect(entries).toHaveLength(3000)
+  for (const list of seqsOf(entries).values()) expect(list).toEqual(countUp(list.length))
+})
+
 test('a message that waits is the message that was encoded, byte for byte', async () => {
   const spool = open()
   const readings = [measured('temp-sensor-001', 1), measured('temp-sensor-002', 2, { padding: 3000 })]
