@@ -2,13 +2,17 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { adaptive, DEFAULT_ADAPTIVE_RULE } from '../detect/adaptive.ts'
+import { baseline, DEFAULT_BASELINE_RULE } from '../detect/baseline.ts'
 import { DEFAULT_EQUIPMENT_RULE, equipment } from '../detect/equipment.ts'
+import { DEFAULT_QUALITY_RULE, quality } from '../detect/quality.ts'
 import { EXIT, run, Stop } from '../run.ts'
 import { parseMicrosAssumingUtc } from '../time.ts'
 
 const HELP = `Usage: bun run detect FILE… --out DIR [--learn 400] [--json]
 
-The consumer's own detectors on recordings, offline, at the product's default thresholds.
+The consumer's own detectors on recordings, offline, at the product's default thresholds: adaptive, baseline
+(for sensors of 30 seconds or faster) and quality for one value, equipment for many channels. Fixed limits need limits
+and are left out.
 
 One value (timestamp,value; separated by commas):
   writes DIR/<parent>/<name>.csv with timestamp,value,anomaly_score
@@ -62,7 +66,7 @@ function detectSensor(file: string, header: string[], lines: string[]) {
       `Cannot read ${file}: its first line must name timestamp and value: got "${header.join(',').slice(0, 80)}"`,
       EXIT.fault,
     )
-  const state = adaptive.create()
+  const states = { adaptive: adaptive.create(), baseline: baseline.create(), quality: quality.create() }
   const text = ['timestamp,value,anomaly_score']
   let skipped = 0
   let alarms = 0
@@ -71,9 +75,14 @@ function detectSensor(file: string, header: string[], lines: string[]) {
     const at = parseMicrosAssumingUtc((cells[timeColumn] ?? '').trim())
     const value = number(cells[valueColumn])
     let score = 0
-    if (Number.isFinite(at) && Number.isFinite(value))
-      score = adaptive.step(state, { at, value, quality: 1 }, DEFAULT_ADAPTIVE_RULE).score
-    else skipped++
+    if (Number.isFinite(at) && Number.isFinite(value)) {
+      const sample = { at, value, quality: 1 }
+      score = Math.max(
+        adaptive.step(states.adaptive, sample, DEFAULT_ADAPTIVE_RULE).score,
+        baseline.step(states.baseline, sample, DEFAULT_BASELINE_RULE).score,
+        raised(quality.step(states.quality, sample, DEFAULT_QUALITY_RULE).score),
+      )
+    } else skipped++
     if (score >= 0.5) alarms++
     text.push(`${cells[timeColumn] ?? ''},${cells[valueColumn] ?? ''},${score}`)
   }
@@ -107,6 +116,11 @@ function detectMachine(file: string, header: string[], lines: string[], learn: n
     text.push(`${cells[0]},${score},${active ? 1 : 0}`)
   }
   return { text: `${text.join('\n')}\n`, rows: lines.length - 1, skipped, alarms }
+}
+
+/** A jump is a flag, not half an alarm: it has no place in a score. */
+function raised(score: number): number {
+  return score >= 0.5 ? score : 0
 }
 
 /** An empty cell is no reading (Number('') would be 0). */

@@ -14,7 +14,7 @@ export interface QualityRule {
   /** equal readings in a row that are always allowed */
   readonly leastReadings: number
 }
-export const DEFAULT_QUALITY_RULE: QualityRule = { decades: 10, leastReadings: 8 }
+export const DEFAULT_QUALITY_RULE: QualityRule = { decades: 12, leastReadings: 8 }
 
 export interface QualityState {
   readonly numbers: Float64Array
@@ -27,6 +27,10 @@ const STEP_RATE = 0.01
 const JUMP = 15
 /** at most so many repeats of a row teach how common repeats are: a sticking sensor must not call sticking normal */
 const TEACHING_REPEATS = 3
+/** repeats may come in bursts: a row must also be so many times the longest that was usual */
+const BEYOND_LONGEST = 3
+/** one row of repeats lengthens what is usual by no more than this factor */
+const LENGTHEN = 1.5
 /** a sensor of which more than this share of readings repeats can't be judged */
 const REPEATER = 0.7
 
@@ -38,7 +42,8 @@ const RUN = 4
 const STEP = 5
 const LARGEST_STEP = 6
 const FROZEN = 7
-const FIELDS = 8
+const LONGEST_RUN = 8
+const FIELDS = 9
 
 export const quality: Detector<QualityState, QualityRule> = {
   name: 'quality',
@@ -64,6 +69,10 @@ function step({ numbers: s }: QualityState, { at, value }: Sample, rule: Quality
   const n = ++s[COUNT]!
   const change = Math.abs(value - s[PREVIOUS]!)
   s[PREVIOUS] = value
+  if (change !== 0) {
+    const longest = s[LONGEST_RUN]!
+    s[LONGEST_RUN] = Math.max(longest * (1 - SHARE_RATE / 2), Math.min(s[RUN]!, LENGTHEN * longest + 1))
+  }
   s[RUN] = change === 0 ? s[RUN]! + 1 : 0
   const share = Math.max(s[EQUAL_SHARE]!, 3 / n)
   if (s[RUN]! <= TEACHING_REPEATS)
@@ -75,7 +84,8 @@ function step({ numbers: s }: QualityState, { at, value }: Sample, rule: Quality
   if (n <= LEARNING) return QUIET
 
   const decades = share < REPEATER ? s[RUN]! * -Math.log10(share) : 0
-  const frozen = decades >= rule.decades && s[RUN]! >= rule.leastReadings
+  const least = Math.max(rule.leastReadings, BEYOND_LONGEST * s[LONGEST_RUN]!)
+  const frozen = decades >= rule.decades && s[RUN]! >= least
   const began = frozen && s[FROZEN] === 0
   s[FROZEN] = frozen ? 1 : 0
   if (frozen)

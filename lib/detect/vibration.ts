@@ -5,7 +5,7 @@ import type { Micros } from '../time.ts'
  * Severity of vibration velocity (RMS, mm/s) in the zones of ISO 10816/20816: A as new, B fit for long operation, C not
  * for long, D does damage. The value is smoothed over a minute, so that a truck passing by is no zone; a zone is left
  * downwards only 10 % below its lower end. Beside it runs the trend: an exponentially weighted line through the last
- * day and what it means for the next zone.
+ * three days and what it means for the next zone.
  *
  * Active in zones C and D; the score crosses 0.5 on the way from B to C and 0.75 on the way to D.
  */
@@ -37,10 +37,11 @@ export interface VibrationState {
 }
 
 const SMOOTHING_MICROS = 60e6
-const TREND_MICROS = 24 * HOUR
-const TREND_SETTLE = 12 * HOUR
+/** wear takes days: a daily round must not look like it */
+const TREND_MICROS = 72 * HOUR
+const TREND_SETTLE = 72 * HOUR
 /** a line must explain this share of what the smoothed value does before it is believed */
-const TREND_FIT = 0.5
+const TREND_FIT = 0.6
 const HYSTERESIS = 0.9
 
 const LAST_AT = 0
@@ -55,7 +56,8 @@ const SUM_TT = 7
 const SUM_Y = 8
 const SUM_TY = 9
 const SUM_YY = 10
-const FIELDS = 11
+const TREND_OPEN = 11
+const FIELDS = 12
 
 export const vibration: Detector<VibrationState, VibrationRule> = {
   name: 'vibration',
@@ -95,9 +97,14 @@ function step({ numbers: s }: VibrationState, { at, value }: Sample, rule: Vibra
   const next = limits[zone] ?? null
   const hoursToNext = trend && next !== null && trend.perHour > 0 ? (next - y) / trend.perHour : Infinity
   const soon = zone >= 1 && hoursToNext * HOUR <= rule.horizonMicros
-  if (zone < 2 && !soon) return { ...QUIET, score: severity(y, limits), part: 'zone', high: next }
+  if (zone < 2 && !soon) {
+    s[TREND_OPEN] = 0
+    return { ...QUIET, score: severity(y, limits), part: 'zone', high: next }
+  }
   const entered = zone > before && zone >= 2
-  const score = entered ? Math.max(0.5, severity(y, limits)) : zone >= 2 ? 0 : 0.5
+  const began = soon && s[TREND_OPEN] === 0
+  s[TREND_OPEN] = soon ? 1 : 0
+  const score = entered ? Math.max(0.5, severity(y, limits)) : began ? 0.5 : 0
   return {
     ...QUIET,
     score,
@@ -116,7 +123,7 @@ export function zoneOf({ numbers }: VibrationState): Zone {
   return ZONES[numbers[ZONE]! as 0 | 1 | 2 | 3]
 }
 
-/** The line through the last day, mm/s per hour; null while it is too young or explains too little. */
+/** The line through the last three days, mm/s per hour; null while it is too young or explains too little. */
 export function trendOf({ numbers: s }: VibrationState): { perHour: number; fit: number } | null {
   if (s[LAST_AT]! - s[FIRST_AT]! < TREND_SETTLE) return null
   const w = s[WEIGHT]!
