@@ -219,7 +219,7 @@ async function showLatest(tx: Transaction, batch: Batch): Promise<void> {
     measured_us: s.reading.measuredAt,
     value: s.reading.value,
     level: s.level,
-    quality: s.reading.quality,
+    quality: Math.fround(s.reading.quality), // as text, PostgreSQL refuses what a real would round to 0
     flags: s.flags,
     log_offset: s.offset,
     readings: s.count,
