@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseConfig, type Config } from '../../lib/config.ts'
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
+import { clusterView, kafkaClients } from '../../lib/kafka/client.ts'
+import { waitForCoordinator } from '../../lib/kafka/topics.ts'
 import { sleep } from '../../lib/run.ts'
 import { verify, type Report } from '../../lib/verify/verify.ts'
 import { database, freshTopic, kafka } from '../stack.ts'
@@ -34,8 +36,8 @@ export interface Supervised {
 }
 
 const ROOT = join(import.meta.dir, '../..')
-/** a partition may be this far behind and still count as flowing: a second of readings */
-const NEARLY_CAUGHT_UP_MS = 1500
+/** a partition may be this much of the whole plant's rate behind and still count as flowing */
+const NEARLY_CAUGHT_UP_S = 1
 
 export async function startPlant(options: { rate: number }): Promise<Plant> {
   const dir = mkdtempSync(join(tmpdir(), 'plant-'))
@@ -59,6 +61,9 @@ export async function startPlant(options: { rate: number }): Promise<Plant> {
   mkdirSync(join(dir, 'logs'), { recursive: true })
   const config = parseConfig(env)
   const sql = connect(url, { name: 'test', max: 2 })
+  const view = clusterView(kafkaClients({ brokers, clientId: 'test' }))
+  await waitForCoordinator(view, config.CONSUMER_GROUP, 60_000, new AbortController().signal)
+  await view.close()
   const producer = supervise('plant', ['producer.ts', '--rate', String(options.rate)], env, dir)
   const consumers = [1, 2, 3].map((n) =>
     supervise(`consumer-${n}`, ['consumer.ts'], { ...env, CONSUMER_ID: `consumer-${n}` }, dir),
@@ -69,7 +74,7 @@ export async function startPlant(options: { rate: number }): Promise<Plant> {
     sql,
     producer,
     consumers,
-    untilFlowing: (boundMs) => untilFlowing(sql, boundMs, dir),
+    untilFlowing: (boundMs) => untilFlowing({ sql, config }, boundMs, options.rate, dir),
     verify: () => verify(config, 60_000, () => {}),
     async stop() {
       await producer.stop()
@@ -119,32 +124,44 @@ function supervise(
   }
 }
 
-interface Progress {
-  partition: number
-  next_offset: number
-  behind_ms: number
+/** next_offset and the end of the log, by partition. */
+async function progressOf(plant: Pick<Plant, 'sql' | 'config'>): Promise<{ next: number; end: number }[]> {
+  const view = clusterView(kafkaClients({ brokers: plant.config.KAFKA_BROKERS, clientId: 'test' }))
+  try {
+    const ends = await view.offsets(plant.config.SENSOR_TOPIC)
+    const rows = await plant.sql<{ partition: number; next_offset: number }[]>`
+      select partition, next_offset from partition_progress`
+    return ends.map((e) => ({
+      next: rows.find((r) => r.partition === e.partition)?.next_offset ?? 0,
+      end: e.high,
+    }))
+  } finally {
+    await view.close()
+  }
 }
 
-async function progressOf(sql: Sql): Promise<Progress[]> {
-  return sql<Progress[]>`
-    select partition, next_offset, (extract(epoch from now() - newest_measured_at) * 1000)::float8 as behind_ms
-    from partition_progress order by partition`
-}
-
-async function untilFlowing(sql: Sql, boundMs: number, dir: string): Promise<number> {
+async function untilFlowing(
+  plant: Pick<Plant, 'sql' | 'config'>,
+  boundMs: number,
+  rate: number,
+  dir: string,
+): Promise<number> {
   const started = performance.now()
-  const before = await progressOf(sql)
+  let before: { next: number; end: number }[] | null = null
+  let now: { next: number; end: number }[] = []
   for (;;) {
-    const now = await progressOf(sql)
+    now = await progressOf(plant).catch(() => [])
+    before ??= now.length > 0 ? now : null
     const flowing =
+      before !== null &&
       now.length === 3 &&
-      now.every((p, i) => p.next_offset > (before[i]?.next_offset ?? 0) && p.behind_ms < NEARLY_CAUGHT_UP_MS)
+      now.every((p, i) => p.next > (before?.[i]?.next ?? 0) && p.end - p.next < rate * NEARLY_CAUGHT_UP_S)
     if (flowing) return performance.now() - started
     if (performance.now() - started > boundMs) {
       throw new Error(
         `Not flowing after ${boundMs} ms: was ${JSON.stringify(before)}, is ${JSON.stringify(now)}; logs in ${dir}/logs`,
       )
     }
-    await sleep(100)
+    await sleep(200)
   }
 }
