@@ -90,25 +90,18 @@ async function fetchJars(target: string, progress: Progress): Promise<void> {
     writeFileSync(join(work, 'pom.xml'), readFileSync(POM))
     const output = `-DoutputDirectory=${join(work, 'jars')}`
     const child = Bun.spawn(
-      [
-        maven,
-        '-B',
-        '--no-transfer-progress',
-        'dependency:copy-dependencies',
-        '-DincludeScope=runtime',
-        output,
-      ],
+      [maven, '-B', '-Dstyle.color=never', 'dependency:copy-dependencies', '-DincludeScope=runtime', output],
       {
         cwd: work,
         stdin: 'ignore',
         stdout: 'pipe',
-        stderr: 'inherit',
+        stderr: 'ignore',
         env: { ...process.env, MAVEN_OPTS: process.env.MAVEN_OPTS ?? '-XX:TieredStopAtLevel=1' },
       },
     )
-    const tail = await followMaven(child.stdout, progress)
+    const said = await followMaven(child.stdout, progress)
     if ((await child.exited) !== 0) {
-      throw missing(`Maven could not fetch Kafka's jars\n${tail}`)
+      throw missing(`Maven could not fetch the jars of Kafka: ${said || 'it said nothing'}`)
     }
     if (!existsSync(target)) renameSync(join(work, 'jars'), target)
   } finally {
@@ -116,7 +109,9 @@ async function fetchJars(target: string, progress: Progress): Promise<void> {
   }
 }
 
+/** Tells the progress; resolves with what Maven called errors, the most telling first. */
 async function followMaven(stdout: ReadableStream<Uint8Array>, progress: Progress): Promise<string> {
+  const errors: string[] = []
   let text = ''
   let bytes = 0
   const decoder = new TextDecoder()
@@ -127,10 +122,10 @@ async function followMaven(stdout: ReadableStream<Uint8Array>, progress: Progres
     for (const line of lines) {
       const size = downloadedBytes(line)
       if (size > 0) progress((bytes += size), Math.max(EXPECTED_BYTES, bytes))
-      if (line.includes('[ERROR]')) text = `${line}\n${text}`
+      if (line.includes('[ERROR]')) errors.push(line.slice(line.indexOf('[ERROR]') + 8))
     }
   }
-  return text.trim()
+  return errors.slice(0, 3).join('\n').trim()
 }
 
 /** Bytes named by Maven's `Downloaded from central: …/kafka.jar (6.1 MB at 12 MB/s)`; 0 for any other line. */
