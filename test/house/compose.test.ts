@@ -1,0 +1,132 @@
+import { describe, expect, test } from 'bun:test'
+import { SENSOR_TYPES } from '../../lib/reading.ts'
+import { faultsOf, RULES, type Compose } from './compose-rules.ts'
+import { read, ROOT } from './source.ts'
+
+const compose = Bun.YAML.parse(read('compose.yaml')) as Compose
+const { services } = compose
+const of = (name: string) => {
+  const service = services[name]
+  if (!service) throw new Error(`Cannot find the service: compose.yaml has no "${name}"`)
+  return service
+}
+
+describe('compose.yaml', () => {
+  test('every service keeps every rule', () => {
+    expect(faultsOf(compose)).toEqual([])
+  })
+
+  test('a producer for each sensor type, three consumers, three brokers, under the names people type', () => {
+    for (const type of SENSOR_TYPES) {
+      expect(of(`${type}-sensor`)).toMatchObject({
+        container_name: `${type}-sensor`,
+        command: ['producer.ts'],
+        environment: { SENSOR_TYPE: type, PRODUCER_ID: `${type}-sensor` },
+      })
+    }
+    for (const id of ['consumer-1', 'consumer-2', 'consumer-3']) {
+      expect(of(id)).toMatchObject({
+        container_name: id,
+        command: ['consumer.ts'],
+        environment: { CONSUMER_ID: id },
+      })
+    }
+    for (const id of ['kafka1', 'kafka2', 'kafka3']) expect(of(id)).toMatchObject({ container_name: id })
+  })
+
+  test('ports are those of the contract', () => {
+    const ports = Object.entries(services).flatMap(([name, s]) =>
+      (s.ports ?? []).map((p) => [name, String(p)]),
+    )
+    expect(Object.fromEntries(ports)).toEqual({
+      kafka1: '127.0.0.1:9092:9092',
+      kafka2: '127.0.0.1:9094:9094',
+      kafka3: '127.0.0.1:9096:9096',
+      postgres: '127.0.0.1:${POSTGRES_PORT:-5432}:5432',
+      monitor: '127.0.0.1:${MONITORING_PORT:-5000}:5000',
+      'kafka-ui': '127.0.0.1:8080:8080',
+    })
+  })
+
+  test('without a profile it starts infrastructure, the factory, consumers and the monitor', () => {
+    const always = Object.keys(services).filter((name) => !services[name]?.profiles)
+    expect(always.sort()).toEqual(
+      [
+        ...[
+          'kafka1',
+          'kafka2',
+          'kafka3',
+          'postgres',
+          'init',
+          'monitor',
+          'consumer-1',
+          'consumer-2',
+          'consumer-3',
+        ],
+        ...SENSOR_TYPES.map((type) => `${type}-sensor`),
+      ].sort(),
+    )
+  })
+
+  test('the brokers keep what they acknowledge: three copies, two in sync, no unclean leader, no accidental topic', () => {
+    for (const id of ['kafka1', 'kafka2', 'kafka3']) {
+      expect(of(id).environment).toMatchObject({
+        KAFKA_DEFAULT_REPLICATION_FACTOR: 3,
+        KAFKA_MIN_INSYNC_REPLICAS: 2,
+        KAFKA_UNCLEAN_LEADER_ELECTION_ENABLE: 'false',
+        KAFKA_AUTO_CREATE_TOPICS_ENABLE: 'false',
+        KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: 3,
+        KAFKA_TRANSACTION_STATE_LOG_MIN_ISR: 2,
+      })
+    }
+  })
+
+  test('producers share the volume of spools, verify only reads it, consumers cannot see it', () => {
+    const spoolOf = (name: string) => (of(name).volumes ?? []).filter((v) => String(v).startsWith('spool:'))
+    for (const type of SENSOR_TYPES) expect(spoolOf(`${type}-sensor`)).toEqual(['spool:/data/spool'])
+    expect(spoolOf('verify')).toEqual(['spool:/data/spool:ro'])
+    for (const id of ['consumer-1', 'consumer-2', 'consumer-3', 'monitor']) expect(spoolOf(id)).toEqual([])
+  })
+
+  test('docker compose finds nothing wrong with it', async () => {
+    if (!Bun.which('docker'))
+      return void console.warn('docker compose config: not asked, docker is not installed here')
+    const child = Bun.spawn(['docker', 'compose', '--profile', '*', 'config', '--quiet'], {
+      cwd: ROOT,
+      stdout: 'pipe',
+      stderr: 'pipe',
+    })
+    const said = (await new Response(child.stderr).text()).trim()
+    expect({ said, code: await child.exited }).toEqual({ said: '', code: 0 })
+  })
+})
+
+describe('the rules for compose.yaml', () => {
+  const good = structuredClone(of('monitor'))
+  /** what a careless edit would look like, by rule */
+  const careless: Record<keyof typeof RULES, object> = {
+    'published on loopback alone': { ports: ['5000:5000'] },
+    'not root': { user: 'root' },
+    'read-only file system': { read_only: false },
+    'no capabilities': { cap_add: ['NET_ADMIN'] },
+    'no new privileges': { security_opt: [] },
+    'apart from the host': { network_mode: 'host' },
+    'no socket of the engine': { volumes: ['/var/run/docker.sock:/var/run/docker.sock'] },
+    'bounded memory': { mem_limit: undefined },
+    'bounded processes': { pids_limit: -1 },
+    'bounded logs': { logging: {} },
+    'healthy means something': { healthcheck: { disable: true } },
+    'starts again after a crash': { restart: 'on-failure' },
+    'time to drain': { stop_grace_period: undefined },
+    'a pinned image': { image: 'postgres:latest' },
+    'waits for health, not for a start': { depends_on: { kafka1: { condition: 'service_started' } } },
+    'volumes have names': { volumes: ['./data:/data'] },
+  }
+
+  test.each(Object.keys(RULES))('%s: is seen where it is broken, and only there', (rule) => {
+    const whole = { services: { good }, volumes: compose.volumes }
+    const broken = { ...whole, services: { good: { ...good, ...careless[rule] } } }
+    expect(faultsOf(whole)).toEqual([])
+    expect(faultsOf(broken).filter((fault) => fault.endsWith(`(${rule})`))).toHaveLength(1)
+  })
+})
