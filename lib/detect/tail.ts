@@ -2,8 +2,8 @@
  * How rare is a residual of this size? A histogram of sizes on a logarithmic scale that forgets slowly answers with the
  * share of earlier ones at least as large. No bell curve is assumed: sensors have fat tails, a sigma lies about them.
  *
- * The scale hangs on the largest size seen (four bins an octave, the top moves up when needed), so it needs no unit and
- * multiplying all values by a constant changes nothing. Forgetting is by weight: a new size weighs a little more than
+ * The scale hangs on the first size seen (four bins an octave; the window of bins moves up with the largest), so it needs
+ * no unit and multiplying all values by a constant changes nothing. Forgetting is by weight: a new size weighs a little more than
  * the one before, and all weights are divided again before they grow large. All tails of a sensor advance together, so
  * weight and total are kept once.
  */
@@ -16,16 +16,18 @@ const RENORMALISE_AT = 2 ** 20
 /** no more than this is added, in decades, for being beyond the largest size seen */
 const MAX_BEYOND = 2
 const NO_TOP = -1e6
+/** puts sizes that are once, twice, four times the first one well inside a bin, where rounding can't tip them */
+const INSIDE = 0.37
 
-/** Several tails in one array: `head[2 + k]` and `bins[k * BINS …]` belong to tail k. */
+/** Several tails in one array: `head[2 + 2k]`, `head[3 + 2k]` and `bins[k * BINS …]` belong to tail k. */
 export interface Tails {
-  /** [0] weight of the next size, [1] sum of all weights so far, [2 + k] the top of tail k, in bins */
+  /** [0] weight of the next size, [1] sum of all weights so far, then of each tail the top (in bins) and log2 of the first size */
   readonly head: Float64Array
   /** bin 0 of each tail holds the largest sizes */
   readonly bins: Float32Array
 }
 
-export const headLength = (tails: number) => 2 + tails
+export const headLength = (tails: number) => 2 + 2 * tails
 
 export function resetTails({ head, bins }: Tails): void {
   head.fill(NO_TOP)
@@ -37,20 +39,25 @@ export function resetTails({ head, bins }: Tails): void {
 /** −log10 of the share of earlier sizes ≥ `size`; then remembers it. 0 for a size that says nothing (0, or the first). */
 export function surpriseOf({ head, bins }: Tails, k: number, size: number): number {
   if (!(size > 0)) return 0
-  const position = Math.log2(size) * BINS_PER_OCTAVE
+  const top = 2 + 2 * k
+  const log = Math.log2(size)
+  if (head[top] === NO_TOP) {
+    head[top] = 1
+    head[top + 1] = log
+  }
+  const position = (log - head[top + 1]!) * BINS_PER_OCTAVE + INSIDE
   const cell = Math.floor(position)
   const base = k * BINS
   const weight = head[0]!
   const total = head[1]!
-  if (head[2 + k] === NO_TOP) head[2 + k] = cell + 1
-  const bin = head[2 + k]! - 1 - cell
+  const bin = head[top]! - 1 - cell
   if (bin < 0) {
     const record =
       total > 0
-        ? -Math.log10((0.5 * weight) / (total + weight)) + beyond(bins, base, total, position - head[2 + k]!)
+        ? -Math.log10((0.5 * weight) / (total + weight)) + beyond(bins, base, total, position - head[top]!)
         : 0
     shiftDown(bins, base, -bin)
-    head[2 + k] = cell + 1
+    head[top] = cell + 1
     bins[base]! += weight
     return record
   }
@@ -75,11 +82,12 @@ export function advance({ head, bins }: Tails): void {
 
 /** The size that half of the earlier ones stay below; null before anything was seen. For explanations, not for decisions. */
 export function usualSize({ head, bins }: Tails, k: number): number | null {
-  if (head[2 + k] === NO_TOP) return null
+  const top = head[2 + 2 * k]!
+  if (top === NO_TOP) return null
   let above = 0
   for (let i = 0; i < BINS; i++) {
     above += bins[k * BINS + i]!
-    if (above >= head[1]! / 2) return 2 ** ((head[2 + k]! - i - 0.5) / BINS_PER_OCTAVE)
+    if (above >= head[1]! / 2) return 2 ** (head[3 + 2 * k]! + (top - i - 0.5 - INSIDE) / BINS_PER_OCTAVE)
   }
   return 0
 }
