@@ -56,12 +56,20 @@ function read(options: Options, most: number): { values: Values; words: string[]
   }
 }
 
+/** Ctrl-C reaches us twice, from the terminal and again from `bun run`; a person's second one comes later than this. */
+const SAME_SIGNAL_MS = 700
+
 function onSignals(): AbortSignal {
   const stop = new AbortController()
+  let firstAt = 0
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
-      if (stop.signal.aborted) process.exit(130)
-      stop.abort()
+      if (!stop.signal.aborted) {
+        firstAt = performance.now()
+        stop.abort()
+      } else if (performance.now() - firstAt > SAME_SIGNAL_MS) {
+        process.exit(130)
+      }
     })
   }
   return stop.signal
