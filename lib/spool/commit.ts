@@ -38,6 +38,10 @@ const CARRY_COMMITS = 256
 
 /** Writes changes, each whole or not at all. Returns the new chunks. Throws what SQLite throws, with nothing changed. */
 export function createCommitter(db: Database): (change: Change) => Chunk[] {
+  // Accepting waits for the disk. Crossing off what is sent need not: if that is lost, it is sent again, and the next
+  // commit that accepts takes it to the disk along.
+  const flushed = db.query('pragma synchronous = full')
+  const unflushed = db.query('pragma synchronous = normal')
   const begin = db.query('begin immediate')
   const commit = db.query('commit')
   const addStream = db.query('insert into streams values (?, ?, ?, ?)')
@@ -97,6 +101,8 @@ export function createCommitter(db: Database): (change: Change) => Chunk[] {
   }
 
   return (change) => {
+    const accepts = change.group.messages > 0
+    ;(accepts ? flushed : unflushed).run()
     begin.run()
     let chunks: Chunk[]
     try {
