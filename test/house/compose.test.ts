@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { serverProperties } from '../../lib/local/kafka.ts'
 import { SENSOR_TYPES } from '../../lib/reading.ts'
 import { faultsOf, RULES, type Compose } from './compose-rules.ts'
 import { read, ROOT } from './source.ts'
@@ -79,6 +80,24 @@ describe('compose.yaml', () => {
         KAFKA_TRANSACTION_STATE_LOG_MIN_ISR: 2,
       })
     }
+  })
+
+  test('the brokers are set as those of `bun start`, addresses and sizes aside', () => {
+    const node = { id: 1, port: 9092, controllerPort: 9093 }
+    const others = [2, 3].map((id) => ({ id, port: 9092 + id, controllerPort: 9192 + id }))
+    const placed =
+      /^(node\.id|process\.roles|listeners|advertised|controller|inter\.|listener\.|log\.dirs|num\.(io|network))/
+    const local = serverProperties(node, [node, ...others], '/data')
+      .trim()
+      .split('\n')
+      .map((line) => line.split('=') as [string, string])
+      .filter(([key]) => !placed.test(key))
+    const asVariable = (key: string) => `KAFKA_${key.toUpperCase().replaceAll('.', '_')}`
+    const expected = Object.fromEntries(local.map(([key, value]) => [asVariable(key), value]))
+    const given = Object.fromEntries(
+      Object.entries(of('kafka1').environment ?? {}).map(([key, value]) => [key, String(value)]),
+    )
+    expect(given).toMatchObject(expected)
   })
 
   test('producers share the volume of spools, verify only reads it, consumers cannot see it', () => {
