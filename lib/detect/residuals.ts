@@ -103,12 +103,9 @@ export function learn(
   b[SIDE] = side * b[SIDE]! > 0 ? b[SIDE]! + side : side
   b[RUN] = paused || value !== b[PREVIOUS]! ? 0 : b[RUN]! + 1
 
-  sizes[0] =
-    range > 0
-      ? Math.abs(
-          Math.log((Math.max(value, low) - low + floor) / (Math.max(b[RATIO_MEAN]!, low) - low + floor)),
-        )
-      : 0
+  const ratio =
+    range > 0 ? (Math.max(value, low) - low + floor) / (Math.max(b[RATIO_MEAN]!, low) - low + floor) : 1
+  sizes[0] = overRounding(Math.abs(Math.log(ratio)), ROUNDING)
   sizes[1] = overRounding(change, rounding)
   // an hour is known when it comes round again
   const wholeDay = at - b[FIRST_AT]! >= HOURS * HOUR_MICROS
