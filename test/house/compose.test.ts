@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { serverProperties } from '../../lib/local/kafka.ts'
 import { SENSOR_TYPES } from '../../lib/reading.ts'
 import { faultsOf, RULES, type Compose } from './compose-rules.ts'
-import { read, ROOT } from './source.ts'
+import { files, read, ROOT } from './source.ts'
 
 const compose = Bun.YAML.parse(read('compose.yaml')) as Compose
 const { services } = compose
@@ -105,6 +105,18 @@ describe('compose.yaml', () => {
     for (const type of SENSOR_TYPES) expect(spoolOf(`${type}-sensor`)).toEqual(['spool:/data/spool'])
     expect(spoolOf('verify')).toEqual(['spool:/data/spool:ro'])
     for (const id of ['consumer-1', 'consumer-2', 'consumer-3', 'monitor']) expect(spoolOf(id)).toEqual([])
+  })
+
+  test('the image has every folder that a program reads, and only what the builder may see', () => {
+    const copied = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap((m) =>
+      (m[1] ?? '').split(' '),
+    )
+    const folders = ['lib', 'sql', 'patches', 'config'].filter((f) => files(new RegExp(`^${f}/`)).length > 0)
+    expect(copied).toEqual(expect.arrayContaining(folders))
+    const allowed = read('.dockerignore')
+      .split('\n')
+      .flatMap((line) => line.match(/^!(.+)/)?.[1] ?? [])
+    expect(copied.filter((path) => !allowed.includes(path))).toEqual([])
   })
 
   test('docker compose finds nothing wrong with it', async () => {
