@@ -13,7 +13,7 @@ import { formatMicros, type Micros } from '../time.ts'
 import { createCopyBuffer, type CopyBuffer } from './copy.ts'
 import { Fault, type Decoded } from './decode.ts'
 import { FLAG, NOT_LIVE } from './flags.ts'
-import { createMark, leaveOpen, place, spill, type Mark, type Range } from './marks.ts'
+import { createMark, leaveOpen, MAX_RANGES, place, spill, type Mark, type Range } from './marks.ts'
 
 /**
  * One partition of the log as the consumer holds it: what each sensor was last, which numbers have come, which alarms
@@ -97,6 +97,8 @@ const CLOCK_AHEAD = 5 * 60 * 1_000_000
 const RECENT_READINGS = 8
 /** runs of one source whose marks are kept; an older one would have to come back after sixteen new spools */
 const RUNS_KEPT = 16
+/** beyond so many known sources a broken message of an unknown one leaves no mark */
+const BROKEN_SOURCES_KEPT = 1000
 
 export function createState(): PartitionState {
   return { sensors: new Map(), marks: new Map() }
@@ -132,6 +134,11 @@ function noCounters(): Counters {
 
 export interface Processor {
   process(message: Message, decoded: Decoded | Fault, identity: Identity | null): void
+  /**
+   * At the end of a chunk: ranges beyond what is kept in memory go out, to be stored with the batch. Not earlier,
+   * because the chunk itself may still fill one of them; never while the log is read again.
+   */
+  settle(): void
 }
 
 export function createProcessor(
@@ -142,21 +149,32 @@ export function createProcessor(
   rulesOf: RuleBook,
   detectedBy: string,
 ): Processor {
+  const crowded = new Map<Mark, { source: string; runId: string }>()
+
   return {
     process(message, decoded, identity) {
       if (decoded instanceof Fault) deadLetter(message, decoded, identity)
       else if (decoded.readings.length > 0) store(message, decoded, identity)
+    },
+    settle() {
+      const outputs = out()
+      if (!outputs || crowded.size === 0) return
+      for (const [mark, of] of crowded) {
+        const ranges = spill(mark)
+        if (ranges.length > 0) outputs.spilled.push({ ...of, ranges })
+      }
+      crowded.clear()
     },
   }
 
   function deadLetter(message: Message, fault: Fault, identity: Identity | null): void {
     const source = sourceFromKey(message.key)
     const outputs = out()
-    if (identity && source) {
+    if (identity && source && mayOpenMark(source, identity.runId)) {
       const mark = markOf(source, identity.runId)
       const skipped = leaveOpen(mark, identity.seq)
       if (outputs && skipped) outputs.counters.missing += skipped.to - skipped.from + 1
-      spillInto(outputs, mark, source, identity.runId)
+      noteRanges(mark, source, identity.runId)
     }
     if (!outputs) return
     outputs.counters.dead_lettered++
@@ -176,10 +194,11 @@ export function createProcessor(
       if (is.kind === 'filled') {
         flags |= FLAG.filled
         if (outputs) outputs.counters.filled++
+        noteRanges(mark, decoded.source, identity.runId)
       } else if (is.skipped) {
         flags |= FLAG.gapBefore
         if (outputs) outputs.counters.missing += is.skipped.to - is.skipped.from + 1
-        spillInto(outputs, mark, decoded.source, identity.runId)
+        noteRanges(mark, decoded.source, identity.runId)
       }
     } else {
       flags |= FLAG.unidentified
@@ -216,7 +235,7 @@ export function createProcessor(
       sensor.recent.push({ at: reading.measuredAt, value: reading.value })
       if (sensor.recent.length > RECENT_READINGS) sensor.recent.shift()
     }
-    if (reading.measuredAt >= sensor.reading.measuredAt || sensor.count === 0) {
+    if (isShownNext(sensor, reading, flags)) {
       sensor.reading = reading
       sensor.level = level
       sensor.flags = flags
@@ -320,10 +339,23 @@ export function createProcessor(
     return mark
   }
 
-  function spillInto(outputs: Outputs | null, mark: Mark, source: string, runId: string): void {
-    const ranges = spill(mark)
-    if (outputs && ranges.length > 0) outputs.spilled.push({ source, runId, ranges })
+  /** Names in broken messages are anybody's: they neither fill the memory nor push a real run out of it. */
+  function mayOpenMark(source: string, runId: string): boolean {
+    const runs = state.marks.get(source)
+    return runs ? runs.has(runId) || runs.size < RUNS_KEPT : state.marks.size < BROKEN_SOURCES_KEPT
   }
+
+  function noteRanges(mark: Mark, source: string, runId: string): void {
+    if (mark.missing.length > MAX_RANGES) crowded.set(mark, { source, runId })
+  }
+}
+
+/** The newest is shown; a time that cannot be right only where there is nothing better, or it would stay for ever. */
+function isShownNext(sensor: SensorState, reading: Reading, flags: number): boolean {
+  if (sensor.count === 0) return true
+  const wrongNow = sensor.flags & FLAG.clock
+  if (wrongNow !== (flags & FLAG.clock)) return wrongNow !== 0
+  return reading.measuredAt >= sensor.reading.measuredAt
 }
 
 function limitStateOf(sensor: SensorState, ruleId: string): LimitState {

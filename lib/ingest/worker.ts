@@ -3,6 +3,7 @@ import { DeadlineError } from '../run.ts'
 import { ask, sqlState, type Database } from '../db/connect.ts'
 import { log } from '../log.ts'
 import type { Identity } from '../reading.ts'
+import { startAdmission } from './admission.ts'
 import { encodeCheckpoint } from './checkpoint.ts'
 import { claimPartition, type LogRange } from './claim.ts'
 import { Fault, type Decoded, type Decoder } from './decode.ts'
@@ -13,14 +14,13 @@ import {
   createOutputs,
   createProcessor,
   createState,
-  isDescribedAlike,
   type Counters,
   type Message,
   type Outputs,
   type PartitionState,
   type SensorState,
 } from './partition.ts'
-import { storeBatch } from './store.ts'
+import { readGaps, storeBatch } from './store.ts'
 
 /**
  * Stores one partition. States:
@@ -76,8 +76,11 @@ export interface WorkerOptions {
 
 /** A transaction gets slower, not cheaper, beyond this (measured: flat from 5,000 rows). */
 const BATCH_ROWS = 10_000
-/** rows that wait while a transaction runs; bounds memory to a few MB a partition */
-const BACKLOG_ROWS = 20_000
+/** dead letters are larger and are inserted one by one: a batch of them takes a tenth of a second or two */
+const BATCH_LETTERS = 500
+const BATCH_LETTER_BYTES = 8 * 1024 * 1024
+/** batches that wait while a transaction runs; bounds memory to a few MB a partition */
+const BACKLOG_BATCHES = 2
 const LATEST_EVERY_MS = 1000
 const CHECKPOINT_EVERY_MS = 2000
 /** A checkpoint may take a twentieth of the time: with many sensors it is written less often. */
@@ -95,6 +98,8 @@ export function createWorker(options: WorkerOptions): Worker {
   let topicKey = 0
   let unshown = new Set<SensorState>()
   let writing: Promise<void> | null = null
+  /** messages in outputs, and when the first row of them was taken */
+  let gathered = 0
   let gatheredAt = 0
   let shownAt = 0
   let checkpointAt = 0
@@ -141,6 +146,7 @@ export function createWorker(options: WorkerOptions): Worker {
     if (taken.state) {
       state = taken.state
       outputs = createOutputs()
+      gathered = 0
       unshown = new Set(state.sensors.values())
       position = taken.readFrom
       checkpointOffset = taken.readFrom
@@ -190,6 +196,7 @@ export function createWorker(options: WorkerOptions): Worker {
       if (outputs.copy.rows === 0) gatheredAt = now()
       position = message.offset // offsets may skip: what decides about suppressing is this message's own
       processor.process(message, decoded[i] as Decoded | Fault, identities[i] ?? null)
+      if (position >= stored) gathered++
       position = message.offset + 1
       stats.processed++
       if (position <= suspectUntil && position > stored) {
@@ -197,34 +204,27 @@ export function createWorker(options: WorkerOptions): Worker {
         await writing
       }
     }
+    processor.settle()
     write()
   }
 
   function decodeOne(message: Message): Decoded | Fault {
-    const known = condemned.get(message.offset)
-    if (known) return known
-    const result = options.decode(message.value)
-    if (result instanceof Fault) return result
-    const beyond = result.readings.find(
-      (r) => keys.sensorCount() >= options.maxSensors && !keys.isKnownSensor(r.sensorId),
-    )
-    if (!beyond) return result
-    return new Fault(
-      'sensor_limit',
-      `${beyond.sensorId} is unknown, and ${options.maxSensors} sensors are registered already: raise MAX_SENSORS if they are real`,
-    )
+    return condemned.get(message.offset) ?? options.decode(message.value)
   }
 
-  /** Everything that needs the database before the messages can be processed without a pause. */
+  /**
+   * Everything that needs the database before the messages can be processed without a pause. A message whose sensor
+   * may not be registered becomes a fault in `decoded`.
+   */
   async function prepare(decoded: (Decoded | Fault)[], identities: (Identity | null)[]): Promise<void> {
-    const newReadings = []
+    const { fresh, admit } = startAdmission(state, keys, options.maxSensors)
     const newRuns = new Set<string>()
     for (const [i, d] of decoded.entries()) {
       if (d instanceof Fault) continue
-      for (const reading of d.readings) {
-        const known = state.sensors.get(reading.sensorId)
-        if (!(known && isDescribedAlike(known.described, reading)) && keys.missing(reading))
-          newReadings.push(reading)
+      const refusal = admit(d.readings)
+      if (refusal) {
+        decoded[i] = refusal
+        continue
       }
       const identity = identities[i]
       if (!identity) continue
@@ -232,23 +232,20 @@ export function createWorker(options: WorkerOptions): Worker {
       const mark = state.marks.get(d.source)?.get(identity.runId)
       if (mark?.spilled && identity.seq <= mark.high) await fetchGaps(d.source, identity.runId)
     }
-    if (newReadings.length > 0 || newRuns.size > 0) await keys.ensure(newReadings, [...newRuns])
+    if (fresh.size > 0 || newRuns.size > 0) await keys.ensure([...fresh.values()], [...newRuns])
   }
 
   /** Ranges of a source that no longer fitted into memory come back, because one of their numbers has come. */
   async function fetchGaps(source: string, runId: string): Promise<void> {
-    const ranges = await ask(
-      'read the open sequence numbers',
-      database.sql<{ from: number; to: number }[]>`
-        select from_seq as "from", to_seq as "to" from sequence_gaps
-        where topic = ${topic} and partition = ${partition} and sensor_id = ${source} and run_id = ${runId}`,
-    )
+    // What we spilled ourselves is in the table only after its batch is stored.
+    while (owned && (writing || outputs.spilled.length > 0)) {
+      write()
+      await writing
+    }
+    const ranges = await readGaps(database.sql, topic, partition, source, runId)
     const mark = state.marks.get(source)?.get(runId)
     if (!mark?.spilled) return
-    unspill(
-      mark,
-      ranges.map((r) => ({ from: r.from, to: r.to })),
-    )
+    unspill(mark, ranges)
     outputs.unspilled.push({ source, runId })
     checkpointForced = true
   }
@@ -284,7 +281,8 @@ export function createWorker(options: WorkerOptions): Worker {
     const started = now()
     const batch = outputs
     const next = position
-    const count = next - stored
+    const count = gathered // offsets may skip
+    gathered = 0
     outputs = createOutputs()
     for (const sensor of batch.touched) unshown.add(sensor)
     const showing = final || isLatestDue() ? unshown : null
@@ -353,7 +351,7 @@ export function createWorker(options: WorkerOptions): Worker {
   return {
     claim,
     take,
-    isBacklogged: () => outputs.copy.rows >= (writing ? BACKLOG_ROWS : BATCH_ROWS),
+    isBacklogged: () => batchesIn(outputs) >= (writing ? BACKLOG_BATCHES : 1),
     async drained() {
       await writing
     },
@@ -369,6 +367,12 @@ export function createWorker(options: WorkerOptions): Worker {
     nextOffset: () => (owned ? stored : null),
     stats,
   }
+}
+
+function batchesIn(outputs: Outputs): number {
+  const { length } = outputs.deadLetters
+  const bytes = outputs.deadLetters.reduce((sum, letter) => sum + (letter.message.value?.length ?? 0), 0)
+  return Math.max(outputs.copy.rows / BATCH_ROWS, length / BATCH_LETTERS, bytes / BATCH_LETTER_BYTES)
 }
 
 function remember(ring: number[], value: number): void {
