@@ -4,8 +4,9 @@ import { clusterView, kafkaClients } from './lib/kafka/client.ts'
 import { log } from './lib/log.ts'
 import { createApp } from './lib/monitor/app.ts'
 import { openDatabase } from './lib/monitor/database.ts'
-import { limitsByType, sourceTopics } from './lib/monitor/plan.ts'
+import { limitsInForce, rulesInForce, sourceTopics } from './lib/monitor/plan.ts'
 import { createMetrics } from './lib/monitor/metrics.ts'
+import { keepRollups } from './lib/monitor/rollups.ts'
 import { createSampler } from './lib/monitor/sampler.ts'
 import { createStreams } from './lib/monitor/stream.ts'
 import { EXIT, run, Stop } from './lib/run.ts'
@@ -14,6 +15,9 @@ import { topicPlan } from './lib/topics.ts'
 const HELP = `bun run monitor.ts: the control room, as pages and as JSON.
 MONITORING_HOST and MONITORING_PORT say where (default http://127.0.0.1:5000); .env.example has the rest.
 exit 0 stopped · 1 fault · 78 configuration`
+
+/** Minutes are kept so long; hours and days stay. */
+const ROLLUP_DAYS = 400
 
 if (process.argv.includes('--help')) {
   console.log(HELP)
@@ -31,7 +35,7 @@ await run('monitor', async (signal) => {
     sourceTopics: sourceTopics(config),
     allTopics: topicPlan(config).map((t) => t.topic),
     consumerGroup: config.CONSUMER_GROUP,
-    limitsOf: limitsByType(config),
+    limitsOf: limitsInForce(config),
   })
   const streams = createStreams()
   sampler.onSnapshot(() => streams.tick())
@@ -42,16 +46,21 @@ await run('monitor', async (signal) => {
     version: packageJson.version,
   })
   const app = createApp({
-    metrics,
     current: sampler.current,
+    sql: database.sql,
     streams,
+    metrics,
+    rules: rulesInForce(config),
+    alertTopic: config.ALERT_TOPIC,
+    version: packageJson.version,
+    onChange: sampler.hurry,
     checkAnswers: process.env.NODE_ENV !== 'production',
   })
   await sampler.sampleOnce()
   const server = serve(app.fetch, config.MONITORING_HOST, config.MONITORING_PORT)
   log.info('monitor.listening', { url: `http://${config.MONITORING_HOST}:${config.MONITORING_PORT}` })
 
-  await sampler.run(signal)
+  await Promise.all([sampler.run(signal), keepRollups(config.DATABASE_URL, ROLLUP_DAYS, signal)])
 
   streams.close()
   await server.stop(true)

@@ -7,7 +7,7 @@ import type {
   realTimeMetrics,
   recentAlerts,
   systemStatus,
-} from './answers.ts'
+} from './answers/live.ts'
 import { groupVerdict } from './lag.ts'
 import type { AlertRow } from './questions/alerts.ts'
 import { worst, type Section } from './section.ts'

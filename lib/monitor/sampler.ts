@@ -32,6 +32,8 @@ export interface Sampler {
   run(signal: AbortSignal): Promise<void>
   /** one round, awaited: for tests and the first page */
   sampleOnce(): Promise<Snapshot>
+  /** alarms changed: look at once */
+  hurry(): void
 }
 
 export interface SamplerOptions {
@@ -268,6 +270,10 @@ export function createSampler(options: SamplerOptions): Sampler {
       return () => listeners.delete(callback)
     },
     sampleOnce,
+    hurry() {
+      alertsChanged = true
+      wake()
+    },
     async run(signal) {
       database.onNotify(['alerts', 'rebalances'], (channel) => {
         if (channel === 'alerts') alertsChanged = true

@@ -2,8 +2,15 @@ import { LEVELS } from '../reading.ts'
 import type { SensorRow } from './questions/sensors.ts'
 import type { Sensor } from './snapshot.ts'
 
-/** Limits in force by sensor type; null: the ones that the producer named are shown. */
-export type LimitsOf = (sensorType: string) => { warning: number; critical: number } | null
+export interface Limits {
+  warning: number | null
+  critical: number | null
+  low_warning: number | null
+  low_critical: number | null
+}
+
+/** Limits in force; null: there is no rule, and the ones that the producer named are shown. */
+export type LimitsOf = (topic: string, sensorType: string) => Limits | null
 
 export const TREND_POINTS = 60
 export const TREND_STEP_MS = 15_000
@@ -75,7 +82,7 @@ function remember(memory: Memory, row: SensorRow, now: number): Memory {
 
 function toSensor(memory: Memory, now: number, openAlarms: number, limitsOf: LimitsOf): Sensor {
   const { row, intervalS } = memory
-  const limits = limitsOf(row.sensor_type)
+  const limits = limitsOf(row.topic, row.sensor_type)
   const ageS = (now - Date.parse(row.updated_at)) / 1000
   const newest = Math.floor(now / TREND_STEP_MS)
   const trend: (number | null)[] = new Array(TREND_POINTS).fill(null)
@@ -101,8 +108,11 @@ function toSensor(memory: Memory, now: number, openAlarms: number, limitsOf: Lim
     readings: row.readings,
     interval_s: intervalS,
     silent: intervalS !== null && ageS > Math.max(SILENT_AT_LEAST_S, SILENT_INTERVALS * intervalS),
-    warning: limits?.warning ?? row.claimed_warning,
-    critical: limits?.critical ?? row.claimed_critical,
+    topic: row.topic,
+    warning: limits ? limits.warning : row.claimed_warning,
+    critical: limits ? limits.critical : row.claimed_critical,
+    low_warning: limits?.low_warning ?? null,
+    low_critical: limits?.low_critical ?? null,
     open_alarms: openAlarms,
     trend,
   }

@@ -115,8 +115,11 @@ export interface Sensor {
   interval_s: number | null
   /** nothing for three intervals */
   silent: boolean
+  topic: string
   warning: number | null
   critical: number | null
+  low_warning: number | null
+  low_critical: number | null
   open_alarms: number
   /** the last 15 minutes, a mean every 15 s, oldest first; null where there was none */
   trend: (number | null)[]

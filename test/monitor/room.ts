@@ -29,7 +29,8 @@ export async function openRoom(): Promise<Room> {
     sourceTopics: ['sensor-data'],
     allTopics: ['sensor-data', 'alerts'],
     consumerGroup: 'sensor-processors',
-    limitsOf: (type) => (type === 'temperature' ? { warning: 35, critical: 40 } : null),
+    limitsOf: (_topic, type) =>
+      type === 'temperature' ? { warning: 35, critical: 40, low_warning: null, low_critical: null } : null,
   })
   const streams = createStreams({ heartbeatMs: 50 })
   sampler.onSnapshot(() => streams.tick())
@@ -39,7 +40,17 @@ export async function openRoom(): Promise<Room> {
     consumerGroup: 'sensor-processors',
     version: 'test',
   })
-  const app = createApp({ current: sampler.current, streams, checkAnswers: true, metrics })
+  const app = createApp({
+    current: sampler.current,
+    sql: monitor.sql,
+    streams,
+    metrics,
+    rules: [],
+    alertTopic: 'alerts',
+    version: 'test',
+    onChange: sampler.hurry,
+    checkAnswers: true,
+  })
   const get = async (path: string, headers: Record<string, string> = {}) => app.request(path, { headers })
   return {
     sql,
