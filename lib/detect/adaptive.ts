@@ -39,7 +39,7 @@ export interface AdaptiveRule {
   /** local time minus UTC, for the hour of day */
   readonly utcOffsetMinutes: number
 }
-export const DEFAULT_ADAPTIVE_RULE: AdaptiveRule = { threshold: 3.6, utcOffsetMinutes: 0 }
+export const DEFAULT_ADAPTIVE_RULE: AdaptiveRule = { threshold: 3.55, utcOffsetMinutes: 0 }
 
 export interface AdaptiveState extends Tails, Memories {
   readonly bytes: Uint8Array
