@@ -144,6 +144,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
   async function reportLoop(until: AbortSignal): Promise<void> {
     let before = { processed: 0, at: performance.now() }
     let perSecond = 0
+    let committing = false
     for (let round = 0; !until.aborted; round++) {
       await sleep(1000, until)
       for (const worker of workers.values()) worker.tick()
@@ -154,7 +155,11 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       const status = statusOf()
       if (status !== 'paused') touchAlive(config.ALIVE_FILE)
       await health.report(reportOf(status, perSecond))
-      if (round % 5 === 4) await group.commit(committable())
+      // Not awaited: a frozen coordinator must not keep us from saying that we are alive.
+      if (round % 5 === 4 && !committing) {
+        committing = true
+        void group.commit(committable()).finally(() => (committing = false))
+      }
     }
   }
 
