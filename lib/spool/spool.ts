@@ -267,6 +267,7 @@ export function openSpool(options: SpoolOptions): Spool {
       return { topic, partition, chunks, messages: chunks.flatMap(messagesOf) }
     },
     done(batch, refusedNow = []) {
+      if (closing) return // too late to be written down: it is sent again
       lines.remove(batch.chunks)
       for (const chunk of batch.chunks) gone.push(chunk.chunk)
       totals.sent += batch.messages.length - refusedNow.length

@@ -1,5 +1,5 @@
 import { Database } from 'bun:sqlite'
-import { afterEach, expect, test } from 'bun:test'
+import { afterEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,8 @@ import { readLedger, type LedgerEntry } from '../../lib/spool/ledger.ts'
 import { openSpool, type Batch, type Spool, type SpoolOptions } from '../../lib/spool/spool.ts'
 import { spoolFile } from '../../lib/spool/store.ts'
 import { measured, measuredMany } from './measured.ts'
+
+setDefaultTimeout(30_000) // each waits for its condition; only a busy machine comes near this
 
 const cleanUp: (() => unknown)[] = []
 afterEach(async () => {
