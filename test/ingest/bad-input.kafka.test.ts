@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { catalogue, type Case } from '../../chaos/catalogue.ts'
 import { parseConfig } from '../../lib/config.ts'
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
@@ -7,6 +7,8 @@ import { kafkaClients } from '../../lib/kafka/client.ts'
 import { topicPlan } from '../../lib/topics.ts'
 import { openDoor, until, type Door } from '../door.ts'
 import { database, freshTopic, kafka, STACK_MS } from '../stack.ts'
+
+setDefaultTimeout(STACK_MS)
 
 /**
  * The whole catalogue through a real consumer process. Every case travels in one record batch between two good

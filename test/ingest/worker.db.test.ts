@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { createRuleBook } from '../../lib/alarm/rules.ts'
 import { parseConfig } from '../../lib/config.ts'
@@ -9,6 +9,8 @@ import { createKeyCache } from '../../lib/ingest/keys.ts'
 import type { Message } from '../../lib/ingest/partition.ts'
 import { createWorker, type Worker } from '../../lib/ingest/worker.ts'
 import { database, STACK_MS } from '../stack.ts'
+
+setDefaultTimeout(STACK_MS)
 
 const TOPIC = 'sensor-data'
 const BEGAN = Date.UTC(2026, 0, 1)
@@ -129,7 +131,7 @@ describe('createWorker()', () => {
       }),
       { numRuns: 12 },
     )
-  }, 60_000)
+  })
 
   test('registers sensors up to the limit, not one more, though they come in one chunk', async () => {
     const log = Array.from({ length: 30 }, (_, i) => message(i, 1, { sensor_id: `sensor-${i}` }))
