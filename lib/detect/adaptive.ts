@@ -12,7 +12,7 @@ import {
   FIRST_AT,
   firstReading,
   HIGH,
-  HOUR_CELLS,
+  HOURS,
   INTERVAL,
   LAST_AT,
   learn,
@@ -73,7 +73,7 @@ const COMBINED = STREAMS.length
 const TAILS = COMBINED + 1
 const HEAD = headLength(TAILS)
 const DOUBLES = MEMORIES + 1 + EPISODE + HEAD
-const BYTES = 8 * DOUBLES + 4 * (HOUR_CELLS + BINS * TAILS)
+const BYTES = 8 * DOUBLES + 4 * (HOURS + BINS * TAILS) + HOURS
 
 export const adaptive: Detector<AdaptiveState, AdaptiveRule> = {
   name: 'adaptive',
@@ -102,8 +102,9 @@ function layOut(bytes: Uint8Array): AdaptiveState {
     origin: doubles(1),
     episode: doubles(EPISODE),
     head: doubles(HEAD),
-    hours: new Float32Array(bytes.buffer, offset, HOUR_CELLS),
-    bins: new Float32Array(bytes.buffer, offset + 4 * HOUR_CELLS, BINS * TAILS),
+    hours: new Float32Array(bytes.buffer, offset, HOURS),
+    bins: new Float32Array(bytes.buffer, offset + 4 * HOURS, BINS * TAILS),
+    taught: new Uint8Array(bytes.buffer, BYTES - HOURS, HOURS),
   }
 }
 
