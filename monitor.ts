@@ -1,11 +1,13 @@
 import packageJson from './package.json'
 import { parseConfig } from './lib/config.ts'
+import { learnRoles } from './lib/db/connect.ts'
 import { clusterView, kafkaClients } from './lib/kafka/client.ts'
 import { log } from './lib/log.ts'
 import { createApp } from './lib/monitor/app.ts'
 import { openDatabase } from './lib/monitor/database.ts'
 import { limitsInForce, rulesInForce, sourceTopics } from './lib/monitor/plan.ts'
 import { createMetrics } from './lib/monitor/metrics.ts'
+import { createRecorder } from './lib/monitor/recorder.ts'
 import { keepRollups } from './lib/monitor/rollups.ts'
 import { createSampler } from './lib/monitor/sampler.ts'
 import { createStreams } from './lib/monitor/stream.ts'
@@ -27,6 +29,7 @@ if (process.argv.includes('--help')) {
 await run('monitor', async (signal) => {
   const config = parseConfig()
   log.configure({ level: config.LOG_LEVEL, service: 'monitor', file: config.LOG_FILE ?? null })
+  await learnRoles(config.DATABASE_URL)
   const database = openDatabase(config.DATABASE_URL)
   const cluster = clusterView(kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: 'monitor' }))
   const sampler = createSampler({
@@ -38,6 +41,8 @@ await run('monitor', async (signal) => {
     limitsOf: limitsInForce(config),
   })
   const streams = createStreams()
+  const recorder = createRecorder(database.sql)
+  sampler.onSnapshot(recorder.observe)
   sampler.onSnapshot(() => streams.tick())
   const metrics = createMetrics({
     current: sampler.current,
@@ -54,6 +59,7 @@ await run('monitor', async (signal) => {
     alertTopic: config.ALERT_TOPIC,
     version: packageJson.version,
     onChange: sampler.hurry,
+    recentIncidents: recorder.recent,
     checkAnswers: process.env.NODE_ENV !== 'production',
   })
   await sampler.sampleOnce()

@@ -3,12 +3,14 @@ import { z } from 'zod'
 import type { Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { alarmEndpoints } from './api/alarms.ts'
+import { incidentEndpoints } from './api/incidents.ts'
 import { liveEndpoints } from './api/live.ts'
 import { logbookEndpoints } from './api/logbook.ts'
 import { sensorEndpoints } from './api/sensors.ts'
 import { json, register } from './endpoint.ts'
 import { exportEndpoints } from './export.ts'
 import { createDataFeed } from './feed.ts'
+import type { Incident } from './incident.ts'
 import type { Metrics } from './metrics.ts'
 import { openApi } from './openapi.ts'
 import { servePages } from './pages.ts'
@@ -32,6 +34,8 @@ export interface AppOptions {
   version: string
   /** somebody changed an alarm: the sampler may look at once */
   onChange: () => void
+  /** the newest incidents of this process */
+  recentIncidents: () => Incident[]
   /** parse every answer by its schema before it is sent: in tests and development */
   checkAnswers: boolean
   clock?: () => number
@@ -42,9 +46,10 @@ export function createApp(options: AppOptions): Hono {
   const { current, sql, streams } = options
   const clock = options.clock ?? Date.now
   const recall = createRecall(clock)
-  const views = createViews(current, clock)
+  const views = createViews(current, options.recentIncidents, clock)
   const data = createDataFeed(current, clock)
   const files = readPublicFiles()
+  const incidents = { sql, recall, clock, recent: options.recentIncidents }
   const endpoints = [
     ...liveEndpoints(current),
     ...alarmEndpoints({
@@ -57,6 +62,7 @@ export function createApp(options: AppOptions): Hono {
     }),
     ...sensorEndpoints({ current, sql, recall, clock }),
     ...logbookEndpoints({ sql, recall }),
+    ...incidentEndpoints(incidents),
     ...exportEndpoints(sql, clock),
   ]
   const description = openApi(endpoints, options.version)
@@ -90,7 +96,7 @@ export function createApp(options: AppOptions): Hono {
   })
 
   for (const e of endpoints) register(app, e, options.checkAnswers)
-  servePages(app, { current, sql, recall, views, clock, openApi: description })
+  servePages(app, { current, sql, recall, views, clock, openApi: description, incidents })
 
   app.get('/openapi.json', (c) => json(c, description))
   app.get('/metrics', async (c) =>

@@ -2,12 +2,14 @@ import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import type { Sql } from '../db/connect.ts'
 import { alarmFilter } from './api/alarms.ts'
+import { incidentNow, incidentsNow, type IncidentOptions } from './api/incidents.ts'
 import { cursorParameter, encodeCursor, nameParameter } from './cursor.ts'
 import { alarmPage } from './page/alarm.ts'
 import { alarmsPage } from './page/alarms.ts'
 import { deadLettersPage } from './page/dead-letters.ts'
 import { docsPage } from './page/docs.ts'
 import { documentOf } from './page/document.ts'
+import { incidentPage, incidentsPage } from './page/incidents.ts'
 import { sensorsPage } from './page/machine.ts'
 import type { Element } from './page/tree.ts'
 import { presentAlert } from './present.ts'
@@ -27,6 +29,7 @@ export interface PageOptions {
   views: Views
   clock: () => number
   openApi: Record<string, unknown>
+  incidents: IncidentOptions
 }
 
 const NO_STORE = { 'cache-control': 'no-store' }
@@ -116,6 +119,36 @@ export function servePages(app: Hono, options: PageOptions): void {
       `Alarm ${alarm?.sensor_id ?? ''}`,
       alarmPage(current(), found, shown, found.data?.journal ?? []),
     )
+  })
+  app.get('/incidents', async (c) => {
+    const q = parseQuery(c, z.object({ cursor: cursorParameter }))
+    const before = q.cursor?.value ?? null
+    if (before !== null && Number.isNaN(Date.parse(before))) {
+      throw new Problem(422, 'Query not understood', undefined, [
+        { field: 'cursor', message: 'must be the next_cursor of an earlier answer' },
+      ])
+    }
+    const found = await incidentsNow(options.incidents, before, 50)
+    const last = (found.data?.length ?? 0) > 50 ? found.data?.[49] : undefined
+    const next = last
+      ? `/incidents?cursor=${encodeCursor({ value: last.opened_at, id: last.incident_id })}`
+      : null
+    return still(
+      c,
+      'Incidents',
+      incidentsPage(current(), { ...found, data: found.data?.slice(0, 50) ?? null }, next),
+    )
+  })
+  app.get('/incidents/:incident_id', async (c) => {
+    parseQuery(c, none)
+    const id = c.req.param('incident_id')
+    if (!z.uuid().safeParse(id).success) throw new Problem(404, 'Not found', 'Nothing has that name')
+    const view = `incident:${id}`
+    if (views.get(view)) return live(c, 'Incident', view)
+    const found = await incidentNow(options.incidents, id)
+    if (found.status === 'ok' && found.data === null)
+      throw new Problem(404, 'Not found', 'There is no incident of that id')
+    return still(c, 'Incident', incidentPage(current(), found))
   })
   app.get('/dead-letters', async (c) => {
     const q = parseQuery(c, z.object({ reason: nameParameter.optional(), cursor: cursorParameter }))

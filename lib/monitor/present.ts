@@ -42,7 +42,7 @@ export function presentSystemStatus(s: Snapshot): z.infer<typeof systemStatus> {
           verdict: groupVerdict((s.partitions.data ?? []).map((p) => p.verdict)),
         }
       : null,
-    brokers: s.kafka.data?.brokers ?? [],
+    brokers: s.brokers,
     alerts: s.alerts.data?.counts ?? null,
     storage: s.storage.data,
     at: s.at,

@@ -3,6 +3,7 @@ import { log } from '../log.ts'
 import { sleep } from '../run.ts'
 import { askCluster, askEnds } from './cluster.ts'
 import type { Database } from './database.ts'
+import { createBrokerWatch } from './brokers.ts'
 import { statusByAge, type ConsumerStatus, type ProducerStatus } from './health.ts'
 import { createPartitionTracker } from './partitions.ts'
 import { alertCounts, openAndRecentAlerts } from './questions/alerts.ts'
@@ -62,6 +63,7 @@ export function createSampler(options: SamplerOptions): Sampler {
   const rates = createRates()
   const partitionTracker = createPartitionTracker()
   const sensorTracker = createSensorTracker(options.limitsOf)
+  const brokerWatch = createBrokerWatch(undefined, clock)
   const beats = new Map<string, boolean[]>()
   const history: FlowPoint[] = []
   const listeners = new Set<(snapshot: Snapshot) => void>()
@@ -97,7 +99,7 @@ export function createSampler(options: SamplerOptions): Sampler {
   }
   const kafka = {
     ends: createSource(
-      'Kafka does not answer',
+      'The end offsets can’t be had',
       () => askEnds(required(cluster), options.sourceTopics),
       10_000,
       clock,
@@ -124,6 +126,7 @@ export function createSampler(options: SamplerOptions): Sampler {
 
   async function round(): Promise<void> {
     const endsDone = cluster ? kafka.ends.refresh() : null
+    const brokersDone = brokerWatch.look(kafka.cluster.read(clock()).data)
     if (cluster && tick % 3 === 0) void kafka.cluster.refresh()
     await sources.probe.refresh()
     const asked = due()
@@ -133,6 +136,7 @@ export function createSampler(options: SamplerOptions): Sampler {
       for (const s of asked) s.fail(sources.probe.read(clock()).error?.detail ?? 'no answer')
     }
     if (endsDone) await Promise.race([endsDone, sleep(100)])
+    await brokersDone
     tick++
   }
 
@@ -174,7 +178,7 @@ export function createSampler(options: SamplerOptions): Sampler {
     const consumerRows = sources.consumers.read(now)
     const consumerList = consumerRows.data?.map(({ written_status, ...row }): Consumer => ({
       ...row,
-      status: statusByAge(written_status as ConsumerStatus, row.heartbeat_age_s),
+      status: statusByAge(written_status as ConsumerStatus, row.heartbeat_age_s, row.connected),
       messages_per_second: rates.perSecond(`consumed ${row.consumer_id} ${row.instance_id}`, now),
       lag: null,
       beats: beats.get(row.consumer_id)?.slice() ?? [],
@@ -195,7 +199,7 @@ export function createSampler(options: SamplerOptions): Sampler {
     const producerRows = sources.producers.read(now)
     const producerList = producerRows.data?.map(({ written_status, ...row }): Producer => ({
       ...row,
-      status: statusByAge(written_status as ProducerStatus, row.heartbeat_age_s),
+      status: statusByAge(written_status as ProducerStatus, row.heartbeat_age_s, row.connected),
       messages_per_second: rates.perSecond(`sent ${row.producer_id} ${row.run_id}`, now),
     }))
     const alerts = sources.alerts.read(now)
@@ -220,6 +224,7 @@ export function createSampler(options: SamplerOptions): Sampler {
       events: sources.events.read(now),
       storage: sources.storage.read(now),
       kafka: kafkaSection,
+      brokers: brokerWatch.view(kafkaSection.data),
     }
     return { ...facts, number: tick, verdict: verdictOf(facts, now) }
   }

@@ -1,3 +1,4 @@
+import type { BrokerState } from './brokers.ts'
 import type { Cluster } from './cluster.ts'
 import type { ConsumerStatus, ProducerStatus } from './health.ts'
 import type { LagVerdict } from './lag.ts'
@@ -26,6 +27,7 @@ export interface Snapshot {
   readonly events: Section<SystemEventRow[]>
   readonly storage: Section<Storage>
   readonly kafka: Section<Cluster>
+  readonly brokers: BrokerState[]
 }
 
 export interface Consumer extends Omit<ConsumerRow, 'written_status'> {

@@ -1,5 +1,7 @@
 import type { AlertRow } from './questions/alerts.ts'
 import { createChannel, type Channel } from './page/channel.ts'
+import type { Incident } from './incident.ts'
+import { incidentPage } from './page/incidents.ts'
 import { machinePage } from './page/machine.ts'
 import { overview } from './page/overview.ts'
 import { wall } from './page/wall.ts'
@@ -9,7 +11,7 @@ import type { Section } from './section.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /**
- * Live pages by name: `overview`, `machine:ID`, `sensor:ID`. All viewers of a name share one channel; of those that
+ * Live pages by name: `overview`, `machine:ID`, `sensor:ID`, `incident:ID`. All viewers of a name share one channel; of those that
  * nobody has asked for lately the oldest are forgotten.
  */
 export interface Views {
@@ -21,15 +23,21 @@ export interface Views {
 
 const KEPT = 100
 
-export function createViews(current: () => Snapshot, clock: () => number): Views {
+export function createViews(current: () => Snapshot, recent: () => Incident[], clock: () => number): Views {
   const channels = new Map<string, Channel>()
   const alarmsOf = new Map<string, Section<AlertRow[]>>()
   const none: Section<AlertRow[]> = { status: 'ok', as_of: null, error: null, data: null }
 
   const renderOf = (name: string): (() => Element) | null => {
-    if (name === 'overview') return () => overview(current())
-    if (name === 'wall') return () => wall(current())
+    if (name === 'overview') return () => overview(current(), recent()[0])
+    if (name === 'wall') return () => wall(current(), recent()[0])
     const [kind, id] = [name.slice(0, name.indexOf(':')), name.slice(name.indexOf(':') + 1)]
+    if (kind === 'incident' && recent().some((i) => i.incident_id === id)) {
+      return () => {
+        const found = recent().find((i) => i.incident_id === id) ?? null
+        return incidentPage(current(), { status: 'ok', as_of: current().at, error: null, data: found })
+      }
+    }
     const sensors = current().sensors.data ?? []
     if (kind === 'machine' && sensors.some((x) => x.machine_id === id))
       return () => machinePage(current(), id)

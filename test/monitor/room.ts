@@ -2,6 +2,7 @@ import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
 import { createApp } from '../../lib/monitor/app.ts'
 import { openDatabase, type Database } from '../../lib/monitor/database.ts'
 import { createMetrics } from '../../lib/monitor/metrics.ts'
+import { createRecorder } from '../../lib/monitor/recorder.ts'
 import { createSampler, type Sampler } from '../../lib/monitor/sampler.ts'
 import { createStreams, type Streams } from '../../lib/monitor/stream.ts'
 import { database } from '../stack.ts'
@@ -33,6 +34,8 @@ export async function openRoom(): Promise<Room> {
       type === 'temperature' ? { warning: 35, critical: 40, low_warning: null, low_critical: null } : null,
   })
   const streams = createStreams({ heartbeatMs: 50 })
+  const recorder = createRecorder(monitor.sql)
+  sampler.onSnapshot(recorder.observe)
   sampler.onSnapshot(() => streams.tick())
   const metrics = createMetrics({
     current: sampler.current,
@@ -49,6 +52,7 @@ export async function openRoom(): Promise<Room> {
     alertTopic: 'alerts',
     version: 'test',
     onChange: sampler.hurry,
+    recentIncidents: recorder.recent,
     checkAnswers: true,
   })
   const get = async (path: string, headers: Record<string, string> = {}) => app.request(path, { headers })

@@ -50,7 +50,7 @@ function chartPanel(source: string, unit: string, s: Snapshot, now: number): Ele
     h('div', {
       class: 'chart',
       key: 'chart',
-      'data-chart': 'series',
+      'data-island': 'series',
       'data-source': source,
       'data-unit': unit,
     }),
