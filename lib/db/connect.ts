@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { log } from '../log.ts'
-import { withDeadline } from '../run.ts'
+import { DeadlineError, withDeadline } from '../run.ts'
 import { ROLES, type Role } from './roles.ts'
 
 export type Sql = postgres.Sql<{ bigint: number }>
@@ -76,10 +76,14 @@ export function connect(url: string, options: ConnectOptions): Sql {
   }) as Sql
 }
 
-/** A pool that can be thrown away: after a call without an answer its connections may hang for ever. */
+/**
+ * A pool that can be thrown away. After a call without an answer its connections may hang for ever; and one whose
+ * backend died inside a transaction rejects the next query and never answers the one after that (seen with 3.4.9).
+ */
 export interface Database {
   readonly sql: Sql
-  renew(): void
+  /** a new pool where the error says that a connection is lost; a refused statement leaves it alone */
+  renewAfter(error: unknown): void
   close(): Promise<void>
 }
 
@@ -89,10 +93,12 @@ export function createDatabase(url: string, options: ConnectOptions): Database {
     get sql() {
       return sql
     },
-    renew() {
+    renewAfter(error) {
+      if (!isConnectionLost(error)) return
       const old = sql
       sql = connect(url, options)
-      void old.end({ timeout: 0 }).catch(() => {})
+      // What others have under way on it may end well; what hangs is cut when it would have been given up anyway.
+      void old.end({ timeout: ANSWER_MS / 1000 }).catch(() => {})
     },
     close: () => closeSql(sql),
   }
@@ -119,6 +125,13 @@ export async function copyIn(tx: Transaction, statement: string, bytes: Buffer):
 /** SQLSTATE of what the server refused; null for everything else (a lost connection, a deadline). */
 export function sqlState(error: unknown): string | null {
   return error instanceof postgres.PostgresError ? error.code : null
+}
+
+/** No answer, a broken connection, or a server that is starting or stopping; as against: a statement was refused. */
+function isConnectionLost(error: unknown): boolean {
+  if (error instanceof DeadlineError) return true
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return /^(CONNECT|E[A-Z]+$|08|57P0)/.test(code)
 }
 
 /** Closes without waiting for what hangs. Closing twice is harmless. */

@@ -16,6 +16,9 @@ import { keepPartitions } from './retention.ts'
 import { Fenced } from './store.ts'
 import { createWorker, type Worker } from './worker.ts'
 
+/** a claim takes a tenth of a second; one that takes this long is told */
+const CLAIM_MS = 3000
+
 /**
  * A consumer: a member of the group, a worker for each of its partitions, and what it says of itself. Runs until the
  * signal aborts; then finishes what is gathered, writes a checkpoint and leaves the group. Throws Stop (1) where only a
@@ -168,8 +171,17 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
   }
 
   function statusOf(): ConsumerReport['status'] {
-    if (paused || standing.size > 0) return 'paused'
+    if (pausedReason() !== null) return 'paused'
     return group.assigned().length > 0 ? 'active' : 'standby'
+  }
+
+  function pausedReason(): string | null {
+    if (standing.size > 0) return `stopped: ${[...standing].join(', ')}`
+    if (paused) return paused
+    const waiting = group.unclaimed().filter((u) => Date.now() - u.since > CLAIM_MS)
+    return waiting.length > 0
+      ? waiting.map((u) => `${u.topic}-${u.partition} not taken over: ${u.reason}`).join('; ')
+      : null
   }
 
   function reportOf(status: ConsumerReport['status'], perSecond: number): ConsumerReport {
@@ -184,7 +196,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       endToEndMs: mine.flatMap((w) => w?.stats.endToEndMs ?? []),
       errors,
       lastError,
-      pausedReason: paused ?? (standing.size > 0 ? `stopped: ${[...standing].join(', ')}` : null),
+      pausedReason: pausedReason(),
     }
   }
 

@@ -1,5 +1,4 @@
 import type { RuleBook } from '../alarm/rules.ts'
-import { DeadlineError } from '../run.ts'
 import { ask, sqlState, type Database } from '../db/connect.ts'
 import { log } from '../log.ts'
 import type { Identity } from '../reading.ts'
@@ -123,7 +122,15 @@ export function createWorker(options: WorkerOptions): Worker {
     )
   }
 
+  /** Every question of a claim may be the one that meets a dead connection. */
   async function claim(range: LogRange): Promise<number> {
+    return takeOver(range).catch((error: unknown) => {
+      database.renewAfter(error)
+      throw error
+    })
+  }
+
+  async function takeOver(range: LogRange): Promise<number> {
     write()
     await writing
     const held = owned && position === stored ? { epoch, nextOffset: stored } : null
@@ -138,10 +145,7 @@ export function createWorker(options: WorkerOptions): Worker {
       options.consumerId,
       range,
       held,
-    ).catch((error: unknown) => {
-      if (error instanceof DeadlineError) database.renew()
-      throw error
-    })
+    )
     if (taken.notice) await tell(taken.notice)
     if (taken.state) {
       state = taken.state
@@ -344,7 +348,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function fail(error: unknown): void {
     owned = false
-    if (error instanceof DeadlineError) database.renew()
+    database.renewAfter(error)
     options.onFailure(error)
   }
 
