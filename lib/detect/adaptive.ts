@@ -34,7 +34,7 @@ import { advance, BINS, headLength, resetTails, surpriseOf, usualSize, type Tail
  * rarer than it speaks again.
  */
 export interface AdaptiveRule {
-  /** surprise at which a reading scores 0.5; sensors faster than one reading a minute need more (see thresholdAt) */
+  /** surprise at which a reading scores 0.5; sensors faster than two readings a minute need more (see thresholdAt) */
   readonly threshold: number
   /** local time minus UTC, for the hour of day */
   readonly utcOffsetMinutes: number
@@ -58,9 +58,9 @@ const RANGE_WEIGHT = 2
 const RANGE_FULL = 0.1
 /** what was seen in less than a day is no range yet: most sensors have a daily round */
 const DAY_MICROS = 86_400e6
-const MINUTE_MICROS = 60e6
+const SLOW_ENOUGH_MICROS = 30e6
 /** decades of surprise per decade of speed: more than one, because a fast sensor's slow residuals move together for long */
-const SPEED = 2.3
+const SPEED = 3.5
 
 const PEAK = 0
 const AGE = 1
@@ -164,9 +164,9 @@ export function rarityOf({ episode }: AdaptiveState): number {
   return 10 ** -episode[RARITY]!
 }
 
-/** The faster a sensor, the more chances to be wrong in a day: from one reading a minute on, the bar rises with speed. */
+/** The faster a sensor, the more chances to be wrong in a day: from two readings a minute on, the bar rises with speed. */
 export function thresholdAt(rule: AdaptiveRule, intervalMicros: number): number {
-  return rule.threshold + SPEED * Math.max(0, Math.log10(MINUTE_MICROS / Math.max(1e3, intervalMicros)))
+  return rule.threshold + SPEED * Math.max(0, Math.log10(SLOW_ENOUGH_MICROS / Math.max(1e3, intervalMicros)))
 }
 
 /** The surprise if it may speak now, else 0; moves the episode. */
