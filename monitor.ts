@@ -7,7 +7,7 @@ import { createApp } from './lib/monitor/app.ts'
 import { openDatabase } from './lib/monitor/database.ts'
 import { limitsInForce, rulesInForce, sourceTopics } from './lib/monitor/plan.ts'
 import { createMetrics } from './lib/monitor/metrics.ts'
-import { createRecorder } from './lib/monitor/recorder.ts'
+import { createRecorder } from './lib/monitor/incident/recorder.ts'
 import { keepRollups } from './lib/monitor/rollups.ts'
 import { createSampler } from './lib/monitor/sampler.ts'
 import { createStreams } from './lib/monitor/stream.ts'
@@ -81,7 +81,14 @@ function serve(
 ) {
   try {
     // 30 s idle: a stream beats every four seconds, so only the dead are closed.
-    return Bun.serve({ hostname, port, idleTimeout: 30, maxRequestBodySize: 64 * 1024, fetch })
+    return Bun.serve({
+      hostname,
+      port,
+      idleTimeout: 30,
+      maxRequestBodySize: 128 * 1024,
+      development: false,
+      fetch,
+    })
   } catch (error) {
     const seen = error instanceof Error ? error.message : String(error)
     throw new Stop(

@@ -10,7 +10,7 @@ import { sensorEndpoints } from './api/sensors.ts'
 import { json, register } from './endpoint.ts'
 import { exportEndpoints } from './export.ts'
 import { createDataFeed } from './feed.ts'
-import type { Incident } from './incident.ts'
+import type { Incident } from './incident/incident.ts'
 import type { Metrics } from './metrics.ts'
 import { openApi } from './openapi.ts'
 import { servePages } from './pages.ts'
@@ -45,7 +45,8 @@ export interface AppOptions {
 export function createApp(options: AppOptions): Hono {
   const { current, sql, streams } = options
   const clock = options.clock ?? Date.now
-  const recall = createRecall(clock)
+  const outage = () => current().consumers.error?.detail ?? null
+  const recall = createRecall(clock, outage)
   const views = createViews(current, options.recentIncidents, clock)
   const data = createDataFeed(current, clock)
   const files = readPublicFiles()
@@ -55,6 +56,7 @@ export function createApp(options: AppOptions): Hono {
     ...alarmEndpoints({
       sql,
       recall,
+      outage,
       clock,
       alertTopic: options.alertTopic,
       rules: options.rules,

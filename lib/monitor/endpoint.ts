@@ -102,7 +102,7 @@ function refuseOtherSites(c: Context): void {
   }
   const origin = c.req.header('origin')
   if (origin === undefined) return
-  if (URL.canParse(origin) && new URL(origin).host === c.req.header('host')) return
+  if (URL.canParse(origin) && new URL(origin).host === new URL(c.req.url).host) return
   throw new Problem(403, 'Refused', 'A request from another site: origin and host differ')
 }
 
@@ -115,7 +115,7 @@ function backTo(c: Context): string {
   const referer = c.req.header('referer')
   if (referer && URL.canParse(referer)) {
     const url = new URL(referer)
-    if (url.host === c.req.header('host') && /^\/(?![/\\])/.test(url.pathname))
+    if (url.host === new URL(c.req.url).host && /^\/(?![/\\])/.test(url.pathname))
       return url.pathname + url.search
   }
   return '/#attention'

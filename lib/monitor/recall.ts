@@ -13,7 +13,11 @@ interface Memory {
   at: number
 }
 
-export function createRecall(clock: () => number = Date.now): Recall {
+/** `outage` names the fault while the server is known to be away: then nobody waits for it to say so again. */
+export function createRecall(
+  clock: () => number = Date.now,
+  outage: () => string | null = () => null,
+): Recall {
   const memories = new Map<string, Memory>()
   const running = new Map<string, Promise<unknown>>()
   let failingSince: number | null = null
@@ -21,7 +25,9 @@ export function createRecall(clock: () => number = Date.now): Recall {
   return async <T>(key: string, question: () => Promise<T>, freshMs = 0): Promise<Section<T>> => {
     const known = memories.get(key)
     if (known && clock() - known.at < freshMs) return section(known.data as T, known.at, null)
+    const away = outage()
     try {
+      if (away !== null) throw new Error(away)
       // The same question asked by many at once is asked once.
       const asked = (running.get(key) as Promise<T> | undefined) ?? question()
       running.set(key, asked)

@@ -12,6 +12,7 @@ import { recentSystemEvents } from './questions/events.ts'
 import { producers } from './questions/producers.ts'
 import { progress } from './questions/progress.ts'
 import { recentRebalances } from './questions/rebalances.ts'
+import { recentFlow, recentMinutes } from './questions/seed.ts'
 import { latestReadings } from './questions/sensors.ts'
 import { storage } from './questions/storage.ts'
 import { createRates } from './rates.ts'
@@ -83,8 +84,11 @@ export function createSampler(options: SamplerOptions): Sampler {
     progress: source(() => progress(database.sql()), 3000),
     sensors: source(async () => {
       const rows = await latestReadings(database.sql(), sensorsSeeded && tick % 30 !== 0 ? 5 : null)
-      sensorsSeeded = true
       sensorTracker.observe(rows, clock())
+      if (!sensorsSeeded) {
+        sensorsSeeded = true
+        await seed()
+      }
     }, 3000),
     alerts: source(async () => {
       const [list, counts] = await Promise.all([
@@ -112,6 +116,16 @@ export function createSampler(options: SamplerOptions): Sampler {
     ),
   }
   let snapshot = build(clock())
+
+  /** A past that another process saw; without it lines begin now, and nothing else is lost. */
+  async function seed(): Promise<void> {
+    const [minutes, flow] = await Promise.allSettled([
+      recentMinutes(database.sql()),
+      recentFlow(database.sql()),
+    ])
+    if (minutes.status === 'fulfilled') sensorTracker.seed(minutes.value)
+    if (flow.status === 'fulfilled') history.unshift(...flow.value.slice(-HISTORY_POINTS))
+  }
 
   function due(): Source<unknown>[] {
     const list: Source<unknown>[] = [sources.consumers, sources.producers, sources.progress, sources.sensors]

@@ -1,6 +1,6 @@
 import type { AlertRow } from './questions/alerts.ts'
 import { createChannel, type Channel } from './page/channel.ts'
-import type { Incident } from './incident.ts'
+import type { Incident } from './incident/incident.ts'
 import { incidentPage } from './page/incidents.ts'
 import { machinePage } from './page/machine.ts'
 import { overview } from './page/overview.ts'

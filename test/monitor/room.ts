@@ -2,7 +2,7 @@ import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
 import { createApp } from '../../lib/monitor/app.ts'
 import { openDatabase, type Database } from '../../lib/monitor/database.ts'
 import { createMetrics } from '../../lib/monitor/metrics.ts'
-import { createRecorder } from '../../lib/monitor/recorder.ts'
+import { createRecorder } from '../../lib/monitor/incident/recorder.ts'
 import { createSampler, type Sampler } from '../../lib/monitor/sampler.ts'
 import { createStreams, type Streams } from '../../lib/monitor/stream.ts'
 import { database } from '../stack.ts'
@@ -21,7 +21,10 @@ export interface Room {
 }
 
 export async function openRoom(): Promise<Room> {
-  const { url } = await database()
+  return openRoomOn((await database()).url)
+}
+
+export async function openRoomOn(url: string): Promise<Room> {
   const sql = connect(url, { name: 'test', max: 1 })
   const monitor = openDatabase(url)
   const sampler = createSampler({

@@ -24,6 +24,8 @@ import type { Rule } from '../plan.ts'
 export interface AlarmOptions {
   sql: () => Sql
   recall: Recall
+  /** the fault of PostgreSQL while it is known to be away */
+  outage: () => string | null
   clock: () => number
   alertTopic: string
   rules: Rule[]
@@ -61,6 +63,8 @@ export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
   /** A write that can't be done is the one case in which the API says 503. */
   const write = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
+      const away = options.outage()
+      if (away !== null) throw new Error(away)
       const result = await work()
       options.onChange()
       return result

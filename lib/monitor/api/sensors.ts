@@ -19,6 +19,15 @@ export interface SensorOptions {
   clock: () => number
 }
 
+export const RANGES = ['10m', '1h', '6h', '24h', '7d', '30d'] as const
+const SPANS_MS = {
+  '10m': 600_000,
+  '1h': 3_600_000,
+  '6h': 21_600_000,
+  '24h': 86_400_000,
+  '7d': 604_800_000,
+  '30d': 2_592_000_000,
+}
 const SORTS = ['sensor_id', 'machine_id', 'zone', 'timestamp', 'value', 'alert_level'] as const
 const LEVEL_RANK = { normal: 0, warning: 1, critical: 2 }
 /** Ten years: beyond that no roll-up row can exist. */
@@ -111,13 +120,14 @@ export function sensorEndpoints({ current, sql, recall, clock }: SensorOptions):
         sensor_id: nameParameter,
         from: timeParameter.optional().meta({ description: 'event time; default one hour before `to`' }),
         to: timeParameter.optional().meta({ description: 'default now' }),
+        last: z.enum(RANGES).optional().meta({ description: 'instead of from: this long before `to`' }),
         points: z.coerce.number().int().min(2).max(5000).default(600),
         resolution: z.enum(['auto', ...RESOLUTIONS]).default('auto'),
       }),
       answer: answers.series,
       async handle({ query: q }) {
         const to = q.to === undefined ? clock() : Date.parse(q.to)
-        const from = q.from === undefined ? to - 3_600_000 : Date.parse(q.from)
+        const from = q.from === undefined ? to - SPANS_MS[q.last ?? '1h'] : Date.parse(q.from)
         if (!(from < to) || to - from > MOST_SPAN_MS) {
           throw new Problem(422, 'Query not understood', undefined, [
             { field: 'from', message: 'must lie before `to`, at most ten years' },
@@ -132,8 +142,9 @@ export function sensorEndpoints({ current, sql, recall, clock }: SensorOptions):
           points: q.points,
           resolution,
         }
-        const found = await recall(`series ${q.sensor_id} ${q.from} ${q.to} ${q.points} ${resolution}`, () =>
-          series(sql(), input),
+        const found = await recall(
+          `series ${q.sensor_id} ${q.from} ${q.to} ${q.last} ${q.points} ${resolution}`,
+          () => series(sql(), input),
         )
         return {
           status: found.status,

@@ -30,7 +30,7 @@ export function documentOf(input: {
         <a class="skip" href="#content">Skip to the content</a>
         <div id="stale" role="status" hidden></div>
         <div id="notes" role="alert"></div>
-        ${raw(toHtml(tree))}
+        ${raw(toHtml(tree, serverTime))}
         <footer class="tools">
           <button type="button" id="pause" accesskey="p" hidden>Pause</button>
           <button type="button" id="theme" hidden>Theme</button>

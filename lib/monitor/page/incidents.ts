@@ -1,4 +1,5 @@
-import type { Incident, Step } from '../incident.ts'
+import type { Incident } from '../incident/incident.ts'
+import type { Step } from '../incident/steps.ts'
 import type { Section } from '../section.ts'
 import type { Snapshot } from '../snapshot.ts'
 import { frame } from './frame.ts'

@@ -1,4 +1,4 @@
-import type { Incident } from '../incident.ts'
+import type { Incident } from '../incident/incident.ts'
 import type { Snapshot } from '../snapshot.ts'
 import { frame } from './frame.ts'
 import { latestIncident } from './incidents.ts'

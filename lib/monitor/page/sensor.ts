@@ -1,15 +1,13 @@
 import type { AlertRow } from '../questions/alerts.ts'
 import type { Section } from '../section.ts'
 import type { Sensor, Snapshot } from '../snapshot.ts'
-import { presentSensor } from '../api/sensors.ts'
+import { presentSensor, RANGES } from '../api/sensors.ts'
 import { frame } from './frame.ts'
 import { empty, panel } from './panel.ts'
 import { alarmTable } from './sections/attention.ts'
 import { sensorTile } from './sections/plant.ts'
 import { h, type Child, type Element } from './tree.ts'
 import { age, measured, moment, number, seconds } from './words.ts'
-
-export const RANGES = ['10m', '1h', '6h', '24h', '7d', '30d'] as const
 
 /** One sensor: its newest reading against its limits, its past, its alarms. */
 export function sensorPage(s: Snapshot, sensorId: string, alarms: Section<AlertRow[]>): Element {
@@ -58,7 +56,7 @@ function chartPanel(source: string, unit: string, s: Snapshot, now: number): Ele
       'p',
       { class: 'links', key: 'links' },
       'As numbers: ',
-      RANGES.slice(1).map((r, i) => [i > 0 ? ' · ' : '', h('a', { href: source, 'data-range': r }, r)]),
+      RANGES.slice(1).map((r, i) => [i > 0 ? ' · ' : '', h('a', { href: `${source}&last=${r}` }, r)]),
       ' · ',
       h('a', { href: source.replace('/api/series', '/api/export/readings') }, 'CSV of the last hour'),
     ),

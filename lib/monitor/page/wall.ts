@@ -1,4 +1,4 @@
-import type { Incident } from '../incident.ts'
+import type { Incident } from '../incident/incident.ts'
 import type { Snapshot } from '../snapshot.ts'
 import { latestIncident } from './incidents.ts'
 import { attention } from './sections/attention.ts'

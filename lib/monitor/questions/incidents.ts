@@ -1,5 +1,5 @@
 import { ask, type Sql } from '../../db/connect.ts'
-import type { Incident } from '../incident.ts'
+import type { Incident } from '../incident/incident.ts'
 import { DEADLINE_MS } from './consumers.ts'
 import { plain, plainAll } from './rows.ts'
 

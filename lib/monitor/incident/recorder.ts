@@ -1,9 +1,9 @@
-import type { Sql } from '../db/connect.ts'
-import { log } from '../log.ts'
+import type { Sql } from '../../db/connect.ts'
+import { log } from '../../log.ts'
 import { createWatch, observeIncident, type Incident } from './incident.ts'
-import { closeForgotten, keepIncident } from './questions/incidents.ts'
-import { keepFlowPoint } from './questions/flow.ts'
-import type { Snapshot } from './snapshot.ts'
+import { closeForgotten, keepIncident } from '../questions/incidents.ts'
+import { keepFlowPoint } from '../questions/flow.ts'
+import type { Snapshot } from '../snapshot.ts'
 
 /**
  * Writes down what the monitor saw: incidents as they go on, and a point of the flow every half minute. While
