@@ -9,9 +9,10 @@ import { limitsInForce, rulesInForce, sourceTopics } from './lib/monitor/plan.ts
 import { createMetrics } from './lib/monitor/metrics.ts'
 import { createRecorder } from './lib/monitor/incident/recorder.ts'
 import { keepRollups } from './lib/monitor/rollups.ts'
+import { guardOf, serve } from './lib/monitor/serve.ts'
 import { createSampler } from './lib/monitor/sampler.ts'
 import { createStreams } from './lib/monitor/stream.ts'
-import { EXIT, run, Stop } from './lib/run.ts'
+import { EXIT, run } from './lib/run.ts'
 import { topicPlan } from './lib/topics.ts'
 
 const HELP = `bun run monitor.ts: the control room, as pages and as JSON.
@@ -40,7 +41,10 @@ await run('monitor', async (signal) => {
     consumerGroup: config.CONSUMER_GROUP,
     limitsOf: limitsInForce(config),
   })
-  const streams = createStreams()
+  const streams = createStreams({
+    maxStreams: config.MONITORING_STREAMS,
+    maxPerClient: config.MONITORING_STREAMS_PER_CLIENT,
+  })
   const recorder = createRecorder(database.sql)
   sampler.onSnapshot(recorder.observe)
   sampler.onSnapshot(() => streams.tick())
@@ -59,11 +63,12 @@ await run('monitor', async (signal) => {
     alertTopic: config.ALERT_TOPIC,
     version: packageJson.version,
     onChange: sampler.hurry,
+    guard: guardOf(config),
     recentIncidents: recorder.recent,
     checkAnswers: process.env.NODE_ENV !== 'production',
   })
   await sampler.sampleOnce()
-  const server = serve(app.fetch, config.MONITORING_HOST, config.MONITORING_PORT)
+  const server = serve(app.fetch, config)
   log.info('monitor.listening', { url: `http://${config.MONITORING_HOST}:${config.MONITORING_PORT}` })
 
   await Promise.all([sampler.run(signal), keepRollups(config.DATABASE_URL, ROLLUP_DAYS, signal)])
@@ -73,27 +78,3 @@ await run('monitor', async (signal) => {
   await cluster.close()
   await database.close()
 })
-
-function serve(
-  fetch: (request: Request, server: Bun.Server<undefined>) => Response | Promise<Response>,
-  hostname: string,
-  port: number,
-) {
-  try {
-    // 30 s idle: a stream beats every four seconds, so only the dead are closed.
-    return Bun.serve({
-      hostname,
-      port,
-      idleTimeout: 30,
-      maxRequestBodySize: 128 * 1024,
-      development: false,
-      fetch,
-    })
-  } catch (error) {
-    const seen = error instanceof Error ? error.message : String(error)
-    throw new Stop(
-      `Cannot open the monitor on ${hostname}:${port}: ${seen}: stop what holds the port, or set MONITORING_PORT`,
-      EXIT.fault,
-    )
-  }
-}

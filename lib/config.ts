@@ -160,6 +160,34 @@ export const environment = z.object({
 
   MONITORING_HOST: about(text.default('127.0.0.1'), 'Monitor', 'Address that the monitor listens on'),
   MONITORING_PORT: about(port.optional(), 'Monitor', 'Port of the monitor; default 5000 (plus PORT_OFFSET)'),
+  MONITORING_AUTH: about(
+    choice(['on', 'off']).default('on'),
+    'Monitor',
+    'on: an address that is not loopback needs MONITORING_TOKEN; off: whoever reaches the port may read and act',
+  ),
+  MONITORING_TOKEN: about(
+    z.string().min(16).optional(),
+    'Monitor',
+    'Token that pages and API ask for: as bearer token, or as password of any name',
+    true,
+  ),
+  MONITORING_RATE: about(positive.default(50), 'Monitor', 'Requests a second that one address may send'),
+  MONITORING_BURST: about(positive.default(200), 'Monitor', 'Requests that one address may send at once'),
+  MONITORING_STREAMS: about(positive.default(1000), 'Monitor', 'Live streams open at once'),
+  MONITORING_STREAMS_PER_CLIENT: about(positive.default(20), 'Monitor', 'Live streams of one address'),
+  MONITORING_TRUSTED: about(
+    z
+      .string()
+      .default('')
+      .transform((list) =>
+        list
+          .split(',')
+          .map((a) => a.trim())
+          .filter((a) => a !== ''),
+      ),
+    'Monitor',
+    'Addresses without these limits, with commas (this machine never has them)',
+  ),
   METRICS_PORT: about(
     port.optional(),
     'Monitor',

@@ -1,4 +1,4 @@
-import { Hono, type Context } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import { z } from 'zod'
 import type { Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
@@ -12,6 +12,7 @@ import { exportEndpoints } from './export.ts'
 import { createDataFeed } from './feed.ts'
 import type { Incident } from './incident/incident.ts'
 import type { Metrics } from './metrics.ts'
+import { clientOf } from './guard.ts'
 import { openApi } from './openapi.ts'
 import { servePages } from './pages.ts'
 import type { Rule } from './plan.ts'
@@ -36,6 +37,8 @@ export interface AppOptions {
   onChange: () => void
   /** the newest incidents of this process */
   recentIncidents: () => Incident[]
+  /** who may ask, and how often */
+  guard: MiddlewareHandler
   /** parse every answer by its schema before it is sent: in tests and development */
   checkAnswers: boolean
   clock?: () => number
@@ -76,6 +79,7 @@ export function createApp(options: AppOptions): Hono {
     for (const [name, value] of SECURITY_HEADERS) c.res.headers.set(name, value)
     c.res.headers.set('x-request-id', c.get('requestId'))
   })
+  app.use('*', options.guard)
   app.onError((error, c) => {
     if (error instanceof Problem) return problemResponse(c, error)
     log.error('request.failed', { path: c.req.path, request_id: c.get('requestId'), error })
@@ -170,10 +174,3 @@ const SECURITY_HEADERS: [string, string][] = [
   ['cross-origin-resource-policy', 'same-origin'],
   ['x-frame-options', 'DENY'],
 ]
-
-/** Address of the client; null for this machine (and for tests, which have no server). */
-function clientOf(c: Context): string | null {
-  const server = c.env as { requestIP?: (request: Request) => { address: string } | null } | undefined
-  const address = server?.requestIP?.(c.req.raw)?.address ?? null
-  return address === null || address === '::1' || /^(::ffff:)?127\./.test(address) ? null : address
-}

@@ -1,6 +1,7 @@
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
 import { createApp } from '../../lib/monitor/app.ts'
 import { openDatabase, type Database } from '../../lib/monitor/database.ts'
+import { guard } from '../../lib/monitor/guard.ts'
 import { createMetrics } from '../../lib/monitor/metrics.ts'
 import { createRecorder } from '../../lib/monitor/incident/recorder.ts'
 import { createSampler, type Sampler } from '../../lib/monitor/sampler.ts'
@@ -55,6 +56,7 @@ export async function openRoomOn(url: string): Promise<Room> {
     alertTopic: 'alerts',
     version: 'test',
     onChange: sampler.hurry,
+    guard: guard({ token: null, perSecond: 50, burst: 200, trusted: [] }),
     recentIncidents: recorder.recent,
     checkAnswers: true,
   })
