@@ -1,4 +1,5 @@
 import { ask, type Sql } from '../db/connect.ts'
+import { log } from '../log.ts'
 import { decodeCheckpoint } from './checkpoint.ts'
 import { createState, type PartitionState } from './partition.ts'
 
@@ -102,6 +103,23 @@ async function claimAfterLoss(
       message: `${topic}-${partition}: offsets ${row.next_offset} to ${log.low - 1} are gone from the log before they were stored (retention): ${log.low - row.next_offset} messages`,
     },
   }
+}
+
+/** A claim's notice, for people: in the log and on the page. */
+export async function tell(
+  sql: Sql,
+  consumerId: string,
+  topic: string,
+  partition: number,
+  notice: NonNullable<Claim['notice']>,
+): Promise<void> {
+  log.warn(notice.event, { topic, partition, detail: notice.message })
+  await ask(
+    'record the event',
+    sql`insert into system_events (source, event, severity, message, details)
+      values (${consumerId}, ${notice.event}, ${notice.severity}, ${notice.message},
+        ${JSON.stringify({ topic, partition })}::text::jsonb)`,
+  )
 }
 
 async function refuseOtherCluster(

@@ -1,19 +1,13 @@
-import {
-  clearLimit,
-  raiseLimit,
-  type ClearedAlarm,
-  type OpenAlarm,
-  type RaisedAlarm,
-  type Source,
-} from '../alarm/alarm.ts'
+import { clearLimit, raiseLimit, type OpenAlarm, type Source } from '../alarm/alarm.ts'
 import { PHYSICAL_RANGE, type RuleBook } from '../alarm/rules.ts'
 import { createLimitState, levelOf, stepLimit, type LimitRule, type LimitState } from '../detect/limits.ts'
 import { LEVELS, type Identity, type Reading } from '../reading.ts'
 import { formatMicros, type Micros } from '../time.ts'
-import { createCopyBuffer, type CopyBuffer } from './copy.ts'
 import { Fault, type Decoded } from './decode.ts'
+import { contentDigest } from './digest.ts'
 import { FLAG, NOT_LIVE } from './flags.ts'
-import { createMark, leaveOpen, MAX_RANGES, place, spill, type Mark, type Range } from './marks.ts'
+import type { Outputs } from './outputs.ts'
+import { createMark, leaveOpen, MAX_RANGES, place, spill, type Mark } from './marks.ts'
 
 /**
  * One partition of the log as the consumer holds it: what each sensor was last, which numbers have come, which alarms
@@ -54,31 +48,6 @@ export interface Message {
   headers: Record<string, Buffer | string | (Buffer | string)[] | undefined> | undefined
 }
 
-export interface Counters {
-  stored: number
-  dead_lettered: number
-  repeated: number
-  conflicting: number
-  missing: number
-  filled: number
-  unidentified: number
-  late: number
-  unknown_fields: number
-}
-
-export interface Outputs {
-  copy: CopyBuffer
-  counters: Counters
-  deadLetters: { message: Message; fault: Fault; identity: Identity | null; source: string | null }[]
-  raised: RaisedAlarm[]
-  cleared: ClearedAlarm[]
-  spilled: { source: string; runId: string; ranges: Range[] }[]
-  /** ranges taken back from the table into memory: to be deleted there */
-  unspilled: { source: string; runId: string }[]
-  touched: Set<SensorState>
-  newestMeasuredAt: Micros
-}
-
 export interface Place {
   topic: string
   partition: number
@@ -102,34 +71,6 @@ const BROKEN_SOURCES_KEPT = 1000
 
 export function createState(): PartitionState {
   return { sensors: new Map(), marks: new Map() }
-}
-
-export function createOutputs(): Outputs {
-  return {
-    copy: createCopyBuffer(),
-    counters: noCounters(),
-    deadLetters: [],
-    raised: [],
-    cleared: [],
-    spilled: [],
-    unspilled: [],
-    touched: new Set(),
-    newestMeasuredAt: -Infinity,
-  }
-}
-
-function noCounters(): Counters {
-  return {
-    stored: 0,
-    dead_lettered: 0,
-    repeated: 0,
-    conflicting: 0,
-    missing: 0,
-    filled: 0,
-    unidentified: 0,
-    late: 0,
-    unknown_fields: 0,
-  }
 }
 
 export interface Processor {
@@ -387,19 +328,4 @@ function sourceFromKey(key: Buffer | null): string | null {
   if (!key || key.length === 0 || key.length > 64) return null
   const text = key.toString('latin1')
   return /^[A-Za-z0-9._:-]+$/.test(text) ? text : null
-}
-
-const bits = new DataView(new ArrayBuffer(8))
-
-/** 32 bits of what a message says (times and values): tells a repeat from a conflict. */
-function contentDigest(readings: readonly Reading[]): number {
-  let digest = 0
-  for (const r of readings) {
-    bits.setFloat64(0, r.value)
-    digest = Math.imul(digest ^ bits.getInt32(0), 0x85ebca6b) ^ bits.getInt32(4)
-    bits.setFloat64(0, r.measuredAt)
-    digest = Math.imul(digest ^ bits.getInt32(0), 0xc2b2ae35) ^ bits.getInt32(4)
-    digest = Math.imul(digest ^ (digest >>> 15), 0x27d4eb2f)
-  }
-  return digest >>> 0
 }

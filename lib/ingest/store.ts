@@ -4,7 +4,8 @@ import { CHECKPOINT_VERSION } from './checkpoint.ts'
 import { COPY_COLUMNS } from './copy.ts'
 import { describeHeaders } from './identity.ts'
 import type { Range } from './marks.ts'
-import type { Outputs, SensorState } from './partition.ts'
+import type { Outputs } from './outputs.ts'
+import type { SensorState } from './partition.ts'
 
 /** The row of partition_progress that this batch moves. */
 export interface Position {

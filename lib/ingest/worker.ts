@@ -1,25 +1,24 @@
 import type { RuleBook } from '../alarm/rules.ts'
-import { ask, sqlState, type Database } from '../db/connect.ts'
+import type { Database } from '../db/connect.ts'
 import { log } from '../log.ts'
 import type { Identity } from '../reading.ts'
 import { startAdmission } from './admission.ts'
 import { encodeCheckpoint } from './checkpoint.ts'
-import { claimPartition, type LogRange } from './claim.ts'
+import { claimPartition, tell, type LogRange } from './claim.ts'
 import { Fault, type Decoded, type Decoder } from './decode.ts'
 import { identityOf } from './identity.ts'
 import type { KeyCache } from './keys.ts'
 import { unspill } from './marks.ts'
 import {
-  createOutputs,
   createProcessor,
   createState,
-  type Counters,
   type Message,
-  type Outputs,
   type PartitionState,
   type SensorState,
 } from './partition.ts'
+import { batchesIn, createOutputs, type Counters, type Outputs } from './outputs.ts'
 import { readGaps, storeBatch } from './store.ts'
+import { createSuspects } from './suspects.ts'
 
 /**
  * Stores one partition. States:
@@ -73,11 +72,6 @@ export interface WorkerOptions {
   now: () => number
 }
 
-/** A transaction gets slower, not cheaper, beyond this (measured: flat from 5,000 rows). */
-const BATCH_ROWS = 10_000
-/** dead letters are larger and are inserted one by one: a batch of them takes a tenth of a second or two */
-const BATCH_LETTERS = 500
-const BATCH_LETTER_BYTES = 8 * 1024 * 1024
 /** batches that wait while a transaction runs; bounds memory to a few MB a partition */
 const BACKLOG_BATCHES = 2
 const LATEST_EVERY_MS = 1000
@@ -105,9 +99,7 @@ export function createWorker(options: WorkerOptions): Worker {
   let checkpointOffset = -1
   let checkpointCostMs = 0
   let checkpointForced = false
-  /** messages up to here are stored one by one, because one of them makes the database refuse the batch */
-  let suspectUntil = 0
-  const condemned = new Map<number, Fault>()
+  const suspects = createSuspects()
   const stats: WorkerStats = { processed: 0, batchMs: [], endToEndMs: [], stored: 0, counters: {} }
   let processor = newProcessor()
 
@@ -146,7 +138,7 @@ export function createWorker(options: WorkerOptions): Worker {
       range,
       held,
     )
-    if (taken.notice) await tell(taken.notice)
+    if (taken.notice) await tell(database.sql, options.consumerId, topic, partition, taken.notice)
     if (taken.state) {
       state = taken.state
       outputs = createOutputs()
@@ -173,16 +165,6 @@ export function createWorker(options: WorkerOptions): Worker {
     return position
   }
 
-  async function tell(notice: { event: string; severity: string; message: string }): Promise<void> {
-    log.warn(notice.event, { topic, partition, detail: notice.message })
-    await ask(
-      'record the event',
-      database.sql`insert into system_events (source, event, severity, message, details)
-        values (${options.consumerId}, ${notice.event}, ${notice.severity}, ${notice.message},
-          ${JSON.stringify({ topic, partition })}::text::jsonb)`,
-    )
-  }
-
   async function take(messages: Message[]): Promise<void> {
     const mine = epoch
     const fresh = messages.filter((m) => m.offset >= position)
@@ -203,7 +185,7 @@ export function createWorker(options: WorkerOptions): Worker {
       if (position >= stored) gathered++
       position = message.offset + 1
       stats.processed++
-      if (position <= suspectUntil && position > stored) {
+      if (suspects.isStoredAlone(position) && position > stored) {
         write()
         await writing
       }
@@ -213,7 +195,7 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   function decodeOne(message: Message): Decoded | Fault {
-    return condemned.get(message.offset) ?? options.decode(message.value)
+    return suspects.verdict(message.offset) ?? options.decode(message.value)
   }
 
   /**
@@ -306,7 +288,7 @@ export function createWorker(options: WorkerOptions): Worker {
       })
     } catch (error) {
       if (owned && epoch === mine) {
-        suspect(error, next, count)
+        suspects.note(error, next, count)
         fail(error)
       }
       return
@@ -330,20 +312,6 @@ export function createWorker(options: WorkerOptions): Worker {
     checkpointCostMs = performance.now() - started
     checkpointForced = false
     return bytes
-  }
-
-  /** The database refuses a value (SQLSTATE class 22 or 23): it is one message's fault, and only that one's. */
-  function suspect(error: unknown, next: number, count: number): void {
-    const code = sqlState(error)
-    if (!code || !/^2[23]/.test(code)) return
-    if (count === 1) {
-      condemned.set(
-        next - 1,
-        new Fault('storage', `is refused by the database: ${(error as Error).message} (${code})`),
-      )
-    } else {
-      suspectUntil = next
-    }
   }
 
   function fail(error: unknown): void {
@@ -371,12 +339,6 @@ export function createWorker(options: WorkerOptions): Worker {
     nextOffset: () => (owned ? stored : null),
     stats,
   }
-}
-
-function batchesIn(outputs: Outputs): number {
-  const { length } = outputs.deadLetters
-  const bytes = outputs.deadLetters.reduce((sum, letter) => sum + (letter.message.value?.length ?? 0), 0)
-  return Math.max(outputs.copy.rows / BATCH_ROWS, length / BATCH_LETTERS, bytes / BATCH_LETTER_BYTES)
 }
 
 function remember(ring: number[], value: number): void {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { ask, closeSql, connect, copyIn, createDatabase, sqlState, type Sql } from '../../lib/db/connect.ts'
 import { createCopyBuffer, COPY_COLUMNS, type ReadingRow } from '../../lib/ingest/copy.ts'
-import { createOutputs } from '../../lib/ingest/partition.ts'
+import { createOutputs } from '../../lib/ingest/outputs.ts'
 import { Fenced, storeBatch, type Batch } from '../../lib/ingest/store.ts'
 import { DeadlineError } from '../../lib/run.ts'
 import { database, STACK_MS } from '../stack.ts'
