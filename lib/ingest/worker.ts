@@ -4,7 +4,7 @@ import { log } from '../log.ts'
 import type { Identity } from '../reading.ts'
 import { startAdmission } from './admission.ts'
 import { encodeCheckpoint } from './checkpoint.ts'
-import { claimPartition, tell, type LogRange } from './claim.ts'
+import { claimPartition, LogEndsEarly, tell, type LogRange } from './claim.ts'
 import { Fault, type Decoded, type Decoder } from './decode.ts'
 import { identityOf } from './identity.ts'
 import type { KeyCache } from './keys.ts'
@@ -78,11 +78,15 @@ const LATEST_EVERY_MS = 1000
 const CHECKPOINT_EVERY_MS = 2000
 /** A checkpoint may take a twentieth of the time: with many sensors it is written less often. */
 const CHECKPOINT_SHARE = 20
+/** A look at the log may be older than a rival's COMMIT, a new leader's high watermark may lag: for no longer than this. */
+const SURE_AFTER_MS = 15_000
 const STATS_KEPT = 256
 
 export function createWorker(options: WorkerOptions): Worker {
   const { database, keys, clusterId, topic, partition, now } = options
   let owned = false
+  /** since when the log has seemed to end before what is stored; null while it does not */
+  let endsEarlySince: number | null = null
   let epoch = 0
   let stored = 0
   let position = 0
@@ -117,6 +121,7 @@ export function createWorker(options: WorkerOptions): Worker {
   /** Every question of a claim may be the one that meets a dead connection. */
   async function claim(range: LogRange): Promise<number> {
     return takeOver(range).catch((error: unknown) => {
+      if (error instanceof LogEndsEarly) endsEarlySince ??= now()
       database.renewAfter(error)
       throw error
     })
@@ -129,6 +134,7 @@ export function createWorker(options: WorkerOptions): Worker {
     owned = false
     if (!held) await keys.load()
     const topicNumber = await keys.topic(topic)
+    const sure = endsEarlySince !== null && now() - endsEarlySince > SURE_AFTER_MS
     const taken = await claimPartition(
       database.sql,
       clusterId,
@@ -137,6 +143,7 @@ export function createWorker(options: WorkerOptions): Worker {
       options.consumerId,
       range,
       held,
+      sure,
     )
     if (taken.notice) await tell(database.sql, options.consumerId, topic, partition, taken.notice)
     if (taken.state) {
@@ -153,15 +160,9 @@ export function createWorker(options: WorkerOptions): Worker {
     topicKey = topicNumber
     processor = newProcessor()
     checkpointAt = now()
+    endsEarlySince = null
     owned = true
-    log.info('partition.claimed', {
-      topic,
-      partition,
-      epoch,
-      next_offset: stored,
-      read_from: position,
-      kept_state: !taken.state,
-    })
+    log.info('partition.claimed', { topic, partition, epoch, next_offset: stored, read_from: position })
     return position
   }
 
