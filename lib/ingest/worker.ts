@@ -1,6 +1,7 @@
 import type { RuleBook } from '../alarm/rules.ts'
 import type { Database } from '../db/connect.ts'
 import { log } from '../log.ts'
+import { metrics } from '../metrics.ts'
 import type { Identity } from '../reading.ts'
 import { startAdmission } from './admission.ts'
 import { encodeCheckpoint } from './checkpoint.ts'
@@ -301,8 +302,9 @@ export function createWorker(options: WorkerOptions): Worker {
       checkpointOffset = next
     }
     remember(stats.batchMs, now() - started + waitedMs)
-    if (Number.isFinite(batch.newestMeasuredAt))
-      remember(stats.endToEndMs, now() - batch.newestMeasuredAt / 1000)
+    const endToEndMs = Number.isFinite(batch.newestMeasuredAt) ? now() - batch.newestMeasuredAt / 1000 : null
+    if (endToEndMs !== null) remember(stats.endToEndMs, endToEndMs)
+    metrics.stored(topic, partition, batch, now() - started + waitedMs, endToEndMs)
     stats.stored += batch.counters.stored
     log.debug('batch.stored', { topic, partition, count, next_offset: next, ms: Math.round(now() - started) })
   }
