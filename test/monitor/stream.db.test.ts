@@ -106,7 +106,11 @@ describe('createStreams()', () => {
     let id = 1
     const big = feed(() => ({ id: ++id, event: 'change', data: 'x'.repeat(100_000) }))
     const streams = createStreams({ maxBacklogBytes: 300_000, heartbeatMs: 60_000 })
-    const server = Bun.serve({ port: 0, fetch: () => streams.open('data', big, null, null) })
+    const server = Bun.serve({
+      port: 0,
+      development: false,
+      fetch: () => streams.open('data', big, null, null),
+    })
     const lazy = connectTcp(server.port ?? 0, '127.0.0.1', () =>
       lazy.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
     )
