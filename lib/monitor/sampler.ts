@@ -58,6 +58,10 @@ export interface SamplerOptions {
 }
 
 const TICK_MS = 1000
+/** a notification waits this long for others that belong to it */
+const QUICK_MS = 50
+/** and a storm of them makes at most five quick rounds a second */
+const STORM_MS = 150
 /** While nobody looks every second round is saved; incidents are still noticed in time. */
 const UNWATCHED_TICK_MS = 2000
 const WATCHED_MS = 15_000
@@ -76,6 +80,7 @@ export function createSampler(options: SamplerOptions): Sampler {
   const flow = createFlowTracker()
   const listeners = new Set<(snapshot: Snapshot) => void>()
   let tick = 0
+  let built = 0
   let askedAt = 0
   let sensorsSeeded = false
   let wake: () => void = () => {}
@@ -146,20 +151,30 @@ export function createSampler(options: SamplerOptions): Sampler {
     return list
   }
 
+  /** Everything that is due. Kafka and the brokers are not waited for: what they say is there in the next round. */
   async function round(): Promise<void> {
-    const endsDone = cluster ? kafka.ends.refresh() : null
-    const brokersDone = brokerWatch.look(kafka.cluster.read(clock()).data)
-    if (cluster && tick % 3 === 0) void kafka.cluster.refresh()
+    if (cluster) {
+      const endsDone = kafka.ends.refresh()
+      void brokerWatch.look(kafka.cluster.read(clock()).data)
+      if (tick % 3 === 0) void kafka.cluster.refresh()
+      await Promise.race([endsDone, sleep(50)])
+    }
     await sources.probe.refresh()
     const asked = due()
-    if (sources.probe.read(clock()).error === null) {
-      await Promise.race([Promise.all(asked.map((s) => s.refresh())), sleep(ROUND_MS)])
-    } else {
-      for (const s of asked) s.fail(sources.probe.read(clock()).error?.detail ?? 'no answer')
-    }
-    if (endsDone) await Promise.race([endsDone, sleep(100)])
-    await brokersDone
+    const away = sources.probe.read(clock()).error
+    if (away === null) await Promise.race([Promise.all(asked.map((s) => s.refresh())), sleep(ROUND_MS)])
+    else for (const s of asked) s.fail(away.detail)
     tick++
+  }
+
+  /** Only what a writer has just told of: an alarm is on the page before the next full round. */
+  async function quickRound(): Promise<void> {
+    const asked: Source<unknown>[] = []
+    if (alertsChanged) asked.push(sources.alerts)
+    if (rebalancesChanged) asked.push(sources.rebalances, sources.events)
+    alertsChanged = false
+    rebalancesChanged = false
+    await Promise.race([Promise.all(asked.map((s) => s.refresh())), sleep(ROUND_MS)])
   }
 
   function observe(now: number): void {
@@ -254,14 +269,18 @@ export function createSampler(options: SamplerOptions): Sampler {
       kafka: kafkaSection,
       brokers: brokerWatch.view(kafkaSection.data),
     }
-    return { ...facts, number: tick, verdict: verdictOf(facts, now) }
+    return { ...facts, number: built, verdict: verdictOf(facts, now) }
   }
 
   async function sampleOnce(): Promise<Snapshot> {
     await round()
-    const now = clock()
-    observe(now)
-    snapshot = build(now)
+    observe(clock())
+    return show()
+  }
+
+  function show(): Snapshot {
+    built++
+    snapshot = build(clock())
     for (const listener of listeners) listener(snapshot)
     return snapshot
   }
@@ -287,19 +306,26 @@ export function createSampler(options: SamplerOptions): Sampler {
         else rebalancesChanged = true
         wake()
       })
+      let nextFull = clock()
       while (!signal.aborted) {
-        const started = clock()
         try {
-          await sampleOnce()
+          if (clock() >= nextFull) {
+            const isFast = options.isWatched?.() || clock() - askedAt < WATCHED_MS
+            nextFull = clock() + (isFast ? TICK_MS : UNWATCHED_TICK_MS)
+            await sampleOnce()
+          } else if (alertsChanged || rebalancesChanged) {
+            await quickRound()
+            show()
+            await sleep(STORM_MS, signal)
+          }
         } catch (error) {
           log.error('sample.failed', { error: error instanceof Error ? error : String(error) })
         }
-        const pace = options.isWatched?.() || clock() - askedAt < WATCHED_MS ? TICK_MS : UNWATCHED_TICK_MS
-        const rest = Math.max(50, pace - (clock() - started))
-        // A notification ends the pause, but a storm of them makes at most ten rounds a second.
+        await sleep(QUICK_MS, signal)
+        if (alertsChanged || rebalancesChanged) continue
         await Promise.race([
-          sleep(rest, signal),
-          new Promise<void>((r) => (wake = r)).then(() => sleep(100, signal)),
+          sleep(Math.max(0, nextFull - clock()), signal),
+          new Promise<void>((r) => (wake = r)),
         ])
       }
     },
