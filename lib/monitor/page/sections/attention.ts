@@ -104,7 +104,7 @@ export function rebalances(events: readonly RebalanceRow[]): Element {
     'ol',
     { class: 'events', key: 'rebalances' },
     events
-      .slice(0, 8)
+      .slice(0, 4)
       .map((e) =>
         h(
           'li',

@@ -12,6 +12,9 @@ export function flow(s: Snapshot, now: number): Element {
   const consumers = s.consumers.data ?? []
   const up = (list: readonly { status: Parameters<typeof isAlive>[0] }[]) =>
     list.filter((m) => isAlive(m.status)).length
+  // Who said goodbye is not missed.
+  const expected = (list: readonly { status: string }[]) =>
+    list.filter((m) => m.status !== 'stopped' && m.status !== 'finished').length
   const kafka = s.kafka.data
   return panel(
     'flow',
@@ -21,7 +24,7 @@ export function flow(s: Snapshot, now: number): Element {
     h(
       'ol',
       { class: 'flow', key: 'stages' },
-      stage('Producers', members(up(producers), producers.length), `${number(f?.spooled)} wait on disk`),
+      stage('Producers', members(up(producers), expected(producers)), `${number(f?.spooled)} wait on disk`),
       arrow(rate(f?.produced_per_second), 'from producers to Kafka'),
       stage(
         'Kafka',
@@ -35,7 +38,7 @@ export function flow(s: Snapshot, now: number): Element {
       arrow(rate(f?.appended_per_second), 'appended to Kafka'),
       stage(
         'Consumers',
-        members(up(consumers), consumers.length),
+        members(up(consumers), expected(consumers)),
         `${number(s.partitions.data?.length)} partitions`,
       ),
       arrow(rate(f?.stored_per_second), 'from consumers to PostgreSQL'),
