@@ -1,4 +1,5 @@
-import type { RuleBook } from '../alarm/rules.ts'
+import type { Books } from '../alarm/books.ts'
+import type { Rules } from '../alarm/rules.ts'
 import { DeadlineError } from '../run.ts'
 import { ask, sqlState, type Database } from '../db/connect.ts'
 import { log } from '../log.ts'
@@ -9,17 +10,10 @@ import { Fault, type Decoded, type Decoder } from './decode.ts'
 import { identityOf } from './identity.ts'
 import type { KeyCache } from './keys.ts'
 import { unspill } from './marks.ts'
-import {
-  createOutputs,
-  createProcessor,
-  createState,
-  isDescribedAlike,
-  type Counters,
-  type Message,
-  type Outputs,
-  type PartitionState,
-  type SensorState,
-} from './partition.ts'
+import { createOutputs, type Counters, type Message, type Outputs } from './outputs.ts'
+import { createProcessor, createState, isDescribedAlike, type PartitionState } from './partition.ts'
+import type { SensorState } from './sensor.ts'
+import { createSilenceWatch } from './silent.ts'
 import { storeBatch } from './store.ts'
 
 /**
@@ -38,7 +32,7 @@ export interface Worker {
   /** rows that wait for the writer: above the bound the caller waits for `drained` */
   isBacklogged(): boolean
   drained(): Promise<void>
-  /** stores what is due by time alone: newest values, checkpoint */
+  /** does what is due by time alone: newest values, checkpoint, a new rule book, sensors that have gone silent */
   tick(): void
   /** what is gathered is stored, with a checkpoint; afterwards the worker is unclaimed */
   close(): Promise<void>
@@ -67,9 +61,11 @@ export interface WorkerOptions {
   partition: number
   consumerId: string
   decode: Decoder
-  rules: RuleBook
+  books: Books
   alertTopic: string
   maxSensors: number
+  /** the log has nothing more for us, and we would know */
+  isCaughtUp: () => boolean
   onFailure: (error: unknown) => void
   now: () => number
 }
@@ -105,6 +101,17 @@ export function createWorker(options: WorkerOptions): Worker {
   let suspectUntil = 0
   const condemned = new Map<number, Fault>()
   const stats: WorkerStats = { processed: 0, batchMs: [], endToEndMs: [], stored: 0, counters: {} }
+  /** rule books that came into force at offsets not read yet (the log is being read again) */
+  let pendingRules: { rules: Rules; fromOffset: number }[] = []
+  const silence = createSilenceWatch({
+    database,
+    clusterId,
+    topic,
+    partition,
+    consumerId: options.consumerId,
+    alertTopic: options.alertTopic,
+    now,
+  })
   let processor = newProcessor()
 
   function newProcessor() {
@@ -113,7 +120,6 @@ export function createWorker(options: WorkerOptions): Worker {
       () => (position < stored ? null : outputs),
       { topic, partition, topicKey },
       keys,
-      options.rules,
       options.consumerId,
     )
   }
@@ -139,6 +145,9 @@ export function createWorker(options: WorkerOptions): Worker {
     })
     if (taken.notice) await tell(taken.notice)
     if (taken.state) {
+      taken.state.rules = await options.books.version(taken.rules.version)
+      const then = await Promise.all(taken.rules.then.map((r) => options.books.version(r.version)))
+      pendingRules = taken.rules.then.map((r, i) => ({ rules: then[i] as Rules, fromOffset: r.fromOffset }))
       state = taken.state
       outputs = createOutputs()
       unshown = new Set(state.sensors.values())
@@ -150,6 +159,9 @@ export function createWorker(options: WorkerOptions): Worker {
     stored = taken.nextOffset
     topicKey = topicNumber
     processor = newProcessor()
+    // Never judged before: the first book is in force from the first message on, also of what is read again.
+    if (state.rules.version === 0 && pendingRules.length === 0) useRules(options.books.latest(), position)
+    await silence.claimed()
     checkpointAt = now()
     owned = true
     log.info('partition.claimed', {
@@ -161,6 +173,27 @@ export function createWorker(options: WorkerOptions): Worker {
       kept_state: !taken.state,
     })
     return position
+  }
+
+  function useRules(rules: Rules, fromOffset: number): void {
+    if (rules.version <= state.rules.version) return
+    processor.activate(rules, fromOffset, outputs)
+    log.info('rules.activated', { topic, partition, version: rules.version, from_offset: fromOffset })
+  }
+
+  /** Recorded activations as the reading comes to their offsets. */
+  function followRules(offset: number): void {
+    while (pendingRules[0] && pendingRules[0].fromOffset <= offset) {
+      const next = pendingRules.shift()
+      if (next) processor.activate(next.rules, next.fromOffset, null)
+    }
+  }
+
+  /** A book that is newer than all recorded ones comes into force here. */
+  function takeNewestRules(): void {
+    if (!owned || position < stored) return
+    followRules(position)
+    useRules(options.books.latest(), position)
   }
 
   async function tell(notice: { event: string; severity: string; message: string }): Promise<void> {
@@ -184,9 +217,11 @@ export function createWorker(options: WorkerOptions): Worker {
       if (owned && epoch === mine) fail(error)
       return
     }
+    takeNewestRules()
     for (const [i, message] of fresh.entries()) {
       if (!owned || epoch !== mine) return
       if (message.offset < position) continue
+      followRules(message.offset)
       if (outputs.copy.rows === 0) gatheredAt = now()
       position = message.offset // offsets may skip: what decides about suppressing is this message's own
       processor.process(message, decoded[i] as Decoded | Fault, identities[i] ?? null)
@@ -262,7 +297,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function isDue(): boolean {
     if (position < stored) return false // still reading the log again: nothing of it is new
-    return position > stored || isLatestDue() || isCheckpointDue()
+    return position > stored || outputs.activated.length > 0 || isLatestDue() || isCheckpointDue()
   }
 
   function isLatestDue(): boolean {
@@ -301,6 +336,7 @@ export function createWorker(options: WorkerOptions): Worker {
         topicKey,
         detectedBy: options.consumerId,
         alertTopic: options.alertTopic,
+        groups: state.rules.book.groups,
       })
     } catch (error) {
       if (owned && epoch === mine) {
@@ -320,6 +356,28 @@ export function createWorker(options: WorkerOptions): Worker {
       remember(stats.endToEndMs, now() - batch.newestMeasuredAt / 1000)
     stats.stored += batch.counters.stored
     log.debug('batch.stored', { topic, partition, count, next_offset: next, ms: Math.round(now() - started) })
+  }
+
+  function tellRelearning(): void {
+    const rules = [...state.relearning].map(([id, sensors]) => `${id} (${sensors} sensors)`).join(', ')
+    state.relearning.clear()
+    const message = `${topic}-${partition}: detectors of another version learn anew: ${rules}`
+    void tell({ event: 'detectors.relearning', severity: 'warning', message }).catch(() => {})
+  }
+
+  /** In a transaction of its own, guarded like a batch; no batch is written meanwhile. */
+  function watchSilence(): void {
+    const mine = epoch
+    const guard = { clusterId, topic, partition, expected: stored, next: stored, epoch }
+    writing = silence
+      .check(state, guard)
+      .catch((error: unknown) => {
+        if (owned && epoch === mine) fail(error)
+      })
+      .finally(() => {
+        writing = null
+        write()
+      })
   }
 
   function encodeTimed(): Buffer {
@@ -357,7 +415,12 @@ export function createWorker(options: WorkerOptions): Worker {
     async drained() {
       await writing
     },
-    tick: write,
+    tick() {
+      takeNewestRules()
+      if (state.relearning.size > 0) tellRelearning()
+      write()
+      if (owned && !writing && position === stored && options.isCaughtUp()) watchSilence()
+    },
     async close() {
       await writing
       if (owned && position >= stored) await writeOnce(true)

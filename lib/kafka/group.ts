@@ -59,6 +59,8 @@ export interface Group {
   /** asks for the partition anew after its owner failed to store */
   reclaim(topic: string, partition: number, delayMs: number): void
   assigned(): TopicPartition[]
+  /** milliseconds since a fetch ended, with or without messages */
+  fetchedMsAgo(): number
   /** lag tools read offsets from Kafka: told after PostgreSQL, best effort */
   commit(offsets: (TopicPartition & { offset: number })[]): Promise<void>
   /** leaves the group after the running batches */
@@ -237,6 +239,7 @@ export function createGroup(options: GroupOptions): Group {
       void claimLoop(tp, generation, delayMs)
     },
     assigned: () => [...assignment.values()],
+    fetchedMsAgo: () => Date.now() - fetchedAt,
     async commit(offsets) {
       if (offsets.length === 0 || stopping.signal.aborted) return
       await consumer

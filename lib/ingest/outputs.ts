@@ -1,0 +1,68 @@
+import type { ClearedAlarm, RaisedAlarm } from '../alarm/alarm.ts'
+import type { Identity } from '../reading.ts'
+import { createCopyBuffer, type CopyBuffer } from './copy.ts'
+import type { Fault } from './decode.ts'
+import type { Range } from './marks.ts'
+import type { SensorState } from './sensor.ts'
+
+export interface Message {
+  offset: number
+  /** when the broker appended it, milliseconds since 1970: the log's own clock */
+  appendedAtMs: number
+  key: Buffer | null
+  value: Buffer | null
+  headers: Record<string, Buffer | string | (Buffer | string)[] | undefined> | undefined
+}
+
+export interface Counters {
+  stored: number
+  dead_lettered: number
+  repeated: number
+  conflicting: number
+  missing: number
+  filled: number
+  unidentified: number
+  late: number
+  unknown_fields: number
+}
+
+/** What a batch has to store. */
+export interface Outputs {
+  copy: CopyBuffer
+  counters: Counters
+  deadLetters: { message: Message; fault: Fault; identity: Identity | null; source: string | null }[]
+  raised: RaisedAlarm[]
+  cleared: ClearedAlarm[]
+  spilled: { source: string; runId: string; ranges: Range[] }[]
+  /** ranges taken back from the table into memory: to be deleted there */
+  unspilled: { source: string; runId: string }[]
+  /** rule books that came into force, and from which offset on */
+  activated: { version: number; fromOffset: number }[]
+  touched: Set<SensorState>
+  newestMeasuredAt: number
+}
+
+export function createOutputs(): Outputs {
+  return {
+    copy: createCopyBuffer(),
+    counters: {
+      stored: 0,
+      dead_lettered: 0,
+      repeated: 0,
+      conflicting: 0,
+      missing: 0,
+      filled: 0,
+      unidentified: 0,
+      late: 0,
+      unknown_fields: 0,
+    },
+    deadLetters: [],
+    raised: [],
+    cleared: [],
+    spilled: [],
+    unspilled: [],
+    activated: [],
+    touched: new Set(),
+    newestMeasuredAt: -Infinity,
+  }
+}
