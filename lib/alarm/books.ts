@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import type { Config } from '../config.ts'
+import { environment, type Config } from '../config.ts'
 import { ask, type Database, type Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { EXIT, sleep, Stop } from '../run.ts'
@@ -9,6 +10,8 @@ import { createRules, NO_RULES, type Rules } from './rules.ts'
 
 /** Who writes the versions that come from config/rules.yaml and .env. */
 export const FILE_AUTHOR = 'file'
+
+const ROOT = join(import.meta.dir, '../..')
 
 export interface BookRow {
   version: number
@@ -19,15 +22,17 @@ export interface BookRow {
 }
 
 /** The book of the file, with the variables that it names put in; checked. */
-export function bookOfFile(config: Config): unknown {
-  if (!existsSync(config.RULES_FILE))
+export function bookOfFile(config: Pick<Config, 'RULES_FILE'>): unknown {
+  // as named, or from the project's folder where a program was started elsewhere
+  const file = existsSync(config.RULES_FILE) ? config.RULES_FILE : join(ROOT, config.RULES_FILE)
+  if (!existsSync(file))
     throw new Stop(
       `Cannot read the rule book: RULES_FILE names no file: got "${config.RULES_FILE}"`,
       EXIT.config,
     )
   let yaml: unknown
   try {
-    yaml = Bun.YAML.parse(readFileSync(config.RULES_FILE, 'utf8'))
+    yaml = Bun.YAML.parse(readFileSync(file, 'utf8'))
   } catch (cause) {
     const seen = cause instanceof Error ? cause.message : String(cause)
     throw new Stop(`Cannot read the rule book ${config.RULES_FILE}: ${seen}`, EXIT.config, { cause })
@@ -38,15 +43,15 @@ export function bookOfFile(config: Config): unknown {
 }
 
 /** `$NAME` becomes what the environment says. */
-function withVariables(node: unknown, config: Config): unknown {
+function withVariables(node: unknown, config: Pick<Config, 'RULES_FILE'>): unknown {
   if (typeof node === 'string' && node.startsWith('$')) {
     const name = node.slice(1)
-    if (!Object.hasOwn(config, name) && !/^ENERGY_PRICE_PER_KWH$/.test(name))
+    if (!Object.hasOwn(environment.shape, name))
       throw new Stop(
         `Cannot use the rule book ${config.RULES_FILE}: no variable is called ${node}`,
         EXIT.config,
       )
-    return config[name as keyof Config] ?? null
+    return (config as Record<string, unknown>)[name] ?? null
   }
   if (Array.isArray(node)) return node.map((item) => withVariables(item, config))
   if (typeof node === 'object' && node !== null)

@@ -33,7 +33,7 @@ const minutes = z
 const finite = z.number()
 const above0 = z.number().positive()
 const few = z.int().min(1).max(10_000)
-const names = (what: z.ZodType<string>) => z.array(what).min(1).optional()
+const names = (what: z.ZodString) => z.array(what).min(1).optional()
 
 export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const
 export type Severity = (typeof SEVERITIES)[number]

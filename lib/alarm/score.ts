@@ -58,7 +58,9 @@ export function scoreOf(
     const times = (alarmsOf.get(t.sensorId) ?? []).filter((a) => covers(t, a.at)).map((a) => a.at)
     if (times.length > 0) delays.set(t, (Math.min(...times) - t.from) / 1e6)
   }
-  const falseAlarms = alarms.filter((a) => !(truthOf.get(a.sensorId) ?? []).some((t) => covers(t, a.at))).length
+  const falseAlarms = alarms.filter(
+    (a) => !(truthOf.get(a.sensorId) ?? []).some((t) => covers(t, a.at)),
+  ).length
   const counted = truth.filter((t) => t.size === null || Math.abs(t.size) >= big)
   const row = (name: string, list: readonly Truth[]): Row => ({
     name,
@@ -76,7 +78,9 @@ export function scoreOf(
     found,
     falseAlarmsADayPer100: sensorDays > 0 ? (100 * falseAlarms) / sensorDays : 0,
     medianDelay,
-    rows: [...Map.groupBy(truth, nameOf)].map(([name, list]) => row(name, list)).sort((a, b) => order(a.name, b.name)),
+    rows: [...Map.groupBy(truth, nameOf)]
+      .map(([name, list]) => row(name, list))
+      .sort((a, b) => order(a.name, b.name)),
   }
 }
 

@@ -12,7 +12,8 @@ export function webhook(url: string, secret: string | null, now: () => number = 
     async send({ entry, alert_id, payload }, signal) {
       const body = JSON.stringify(payload)
       const timestamp = String(Math.floor(now() / 1000))
-      const signature: Record<string, string> = secret === null ? {} : { 'x-factory-signature': sign(secret, timestamp, body) }
+      const signature: Record<string, string> =
+        secret === null ? {} : { 'x-factory-signature': sign(secret, timestamp, body) }
       const headers = {
         'x-factory-alert-id': alert_id,
         'x-factory-entry': String(entry),

@@ -43,6 +43,8 @@ const SLOW = 0.06
 const NOISE = 0.08
 /** the root of the power is not quite normal far out */
 const RESTLESS_SKEW = 1.2
+/** the power is smoothed over a dozen readings, so it takes many before one knows how far it strays by itself */
+const RESTLESS_YOUNG = 300
 /** scales learnt from few readings are too small as often as too large: the bar starts higher by this many / readings */
 const YOUNG = 40
 const CALM = 10
@@ -113,7 +115,9 @@ function step({ numbers: s }: BaselineState, { at, value }: Sample, rule: Baseli
   const fast = ratio(s[FAST_MEAN]!, s[FAST_VARIANCE]!)
   const slow = ratio(s[SLOW_MEAN]!, s[SLOW_VARIANCE]!)
   const restless =
-    Math.max(0, root - s[POWER_ROOT]!) / Math.sqrt(s[POWER_VARIANCE]! || Infinity) / RESTLESS_SKEW
+    Math.max(0, root - s[POWER_ROOT]!) /
+    Math.sqrt(s[POWER_VARIANCE]! || Infinity) /
+    (RESTLESS_SKEW * (1 + RESTLESS_YOUNG / n))
   learnSteps(s, value, paused)
 
   const active = s[ACTIVE_FOR]! > 0

@@ -76,7 +76,8 @@ export function rehearse(rules: Rules, topic: string): Rehearsal {
         if (silent.has(sensorId) || !sensor.judged) continue
         for (const [i, bound] of sensor.judged.rules.bound.entries()) {
           const rhythm = rhythmOf(bound, sensor.judged.slots[i]?.state ?? null)
-          if (!rhythm || bound.rule.kind !== 'silence' || now < silentFrom(rhythm, ruleOf(bound.rule))) continue
+          if (!rhythm || bound.rule.kind !== 'silence' || now < silentFrom(rhythm, ruleOf(bound.rule)))
+            continue
           const told = {
             sensorId,
             ruleId: bound.rule.id,
