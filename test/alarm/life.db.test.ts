@@ -72,7 +72,8 @@ function message(offset: number, type: SensorType, value: number, n = 1, machine
 async function settled(worker: Worker, next: number): Promise<void> {
   const deadline = performance.now() + 10_000
   while (worker.nextOffset() !== next) {
-    if (performance.now() > deadline) throw new Error(`stored ${worker.nextOffset()}, not ${next}, after 10 s`)
+    if (performance.now() > deadline)
+      throw new Error(`stored ${worker.nextOffset()}, not ${next}, after 10 s`)
     await worker.drained()
     await Bun.sleep(1)
   }
@@ -80,7 +81,17 @@ async function settled(worker: Worker, next: number): Promise<void> {
 }
 
 const alarmsOf = (topic: string) =>
-  sql<{ alert_id: string; rule_id: string; rule_version: number; active: boolean; suppressed: string | null; group_id: string | null; latching: boolean }[]>`
+  sql<
+    {
+      alert_id: string
+      rule_id: string
+      rule_version: number
+      active: boolean
+      suppressed: string | null
+      group_id: string | null
+      latching: boolean
+    }[]
+  >`
     select alert_id, rule_id, rule_version, active, suppressed, group_id, latching from alerts where topic = ${topic} order by "timestamp", rule_id`
 
 const limit = (id: string, at: number, more: Record<string, unknown> = {}): RuleBookText['rules'][number] =>
@@ -134,7 +145,8 @@ describe('rule books', () => {
     log.push(message(1, 'temperature', 25))
     await worker.take(log.slice(1))
     await settled(worker, 2)
-    const rows = await sql`select book_version, from_offset from rule_activations where topic = ${topic} order by 1`
+    const rows =
+      await sql`select book_version, from_offset from rule_activations where topic = ${topic} order by 1`
     expect(rows.map((r) => ({ ...r }))).toEqual([
       { book_version: first, from_offset: 0 },
       { book_version: second, from_offset: 1 },
@@ -151,8 +163,11 @@ describe('rule books', () => {
     nowMs += 500
     await next.worker.take([...log, message(2, 'temperature', 10)])
     await settled(next.worker, 3)
-    expect((await alarmsOf(topic)).map((a) => [a.alert_id, a.active])).toEqual(before.map((a) => [a.alert_id, false]))
-    const journal = await sql`select transition, reason from alert_journal where alert_id = ${before[0]!.alert_id} order by entry`
+    expect((await alarmsOf(topic)).map((a) => [a.alert_id, a.active])).toEqual(
+      before.map((a) => [a.alert_id, false]),
+    )
+    const journal =
+      await sql`select transition, reason from alert_journal where alert_id = ${before[0]!.alert_id} order by entry`
     expect(journal.map((j) => j.transition)).toEqual(['raised', 'cleared'])
     expect(journal[1]!.reason).toContain(`rule warm is no longer in force (rule book ${second})`)
   })
@@ -170,7 +185,8 @@ describe('the life of an alarm', () => {
     expect(open).toMatchObject({ active: true, latching: true })
     await sql`update alerts set acknowledged = true, acknowledged_at = now(), acknowledged_by = 'somebody' where alert_id = ${open!.alert_id}`
     expect((await alarmsOf(topic))[0]!.active).toBe(false)
-    const journal = await sql`select transition from alert_journal where alert_id = ${open!.alert_id} order by entry`
+    const journal =
+      await sql`select transition from alert_journal where alert_id = ${open!.alert_id} order by entry`
     expect(journal.map((j) => j.transition)).toEqual(['raised', 'returned', 'cleared'])
   })
 
@@ -192,7 +208,8 @@ describe('the life of an alarm', () => {
     await settled(worker, 4)
     await sql`delete from out_of_service`
     expect((await alarmsOf(topic)).at(-1)).toMatchObject({ rule_id: 'hotter', suppressed: 'out_of_service' })
-    const told = await sql`select payload->>'suppressed' as suppressed from outbox where alert_id = ${(await alarmsOf(topic)).at(-1)!.alert_id}`
+    const told =
+      await sql`select payload->>'suppressed' as suppressed from outbox where alert_id = ${(await alarmsOf(topic)).at(-1)!.alert_id}`
     expect(told[0]!.suppressed).toBe('out_of_service')
   })
 
@@ -214,10 +231,12 @@ describe('the life of an alarm', () => {
     expect(quiet.slice(2)).toEqual(['group', 'group', 'group'])
     expect(members.every((a) => a.group_id === group!.alert_id)).toBe(true)
     expect(alarms.find((a) => a.rule_id === 'burning')!.suppressed).toBeNull()
-    for (const n of [11, 12, 13, 14, 15]) await worker.take([message(n + 10, 'temperature', 10, n, 'machine-x')])
+    for (const n of [11, 12, 13, 14, 15])
+      await worker.take([message(n + 10, 'temperature', 10, n, 'machine-x')])
     await settled(worker, 26)
     expect((await alarmsOf(topic)).filter((a) => a.active)).toEqual([])
-    const journal = await sql`select transition from alert_journal where alert_id = ${group!.alert_id} order by entry`
+    const journal =
+      await sql`select transition from alert_journal where alert_id = ${group!.alert_id} order by entry`
     expect(journal.map((j) => j.transition)).toEqual(['raised', 'cleared'])
   })
 })
@@ -234,7 +253,12 @@ describe('silence', () => {
   }
 
   /** ticks as the consumer does, until something is so */
-  async function ticking(worker: Worker, topic: string, so: (alarms: Awaited<ReturnType<typeof alarmsOf>>) => boolean, ticks = 8) {
+  async function ticking(
+    worker: Worker,
+    topic: string,
+    so: (alarms: Awaited<ReturnType<typeof alarmsOf>>) => boolean,
+    ticks = 8,
+  ) {
     for (let i = 0; i < ticks; i++) {
       nowMs += 1100
       worker.tick()
@@ -261,7 +285,8 @@ describe('silence', () => {
     await next.worker.take([message(10, 'temperature', 25)])
     await settled(next.worker, 11)
     expect(await ticking(next.worker, topic, (a) => !a[0]!.active)).toBe(true)
-    const journal = await sql`select transition from alert_journal where alert_id = ${alarm!.alert_id} order by entry`
+    const journal =
+      await sql`select transition from alert_journal where alert_id = ${alarm!.alert_id} order by entry`
     expect(journal.map((j) => j.transition)).toEqual(['raised', 'cleared'])
   })
 
