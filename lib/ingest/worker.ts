@@ -1,20 +1,20 @@
 import type { Books } from '../alarm/books.ts'
-import type { Rules } from '../alarm/rules.ts'
 import { DeadlineError } from '../run.ts'
-import { ask, sqlState, type Database } from '../db/connect.ts'
+import { ask, type Database } from '../db/connect.ts'
 import { log } from '../log.ts'
-import type { Identity } from '../reading.ts'
 import { encodeCheckpoint } from './checkpoint.ts'
 import { claimPartition, type LogRange } from './claim.ts'
-import { Fault, type Decoded, type Decoder } from './decode.ts'
+import type { Decoded, Decoder, Fault } from './decode.ts'
+import { createRulesInForce } from './in-force.ts'
 import { identityOf } from './identity.ts'
 import type { KeyCache } from './keys.ts'
-import { unspill } from './marks.ts'
 import { createOutputs, type Counters, type Message, type Outputs } from './outputs.ts'
-import { createProcessor, createState, isDescribedAlike, type PartitionState } from './partition.ts'
+import { createProcessor, createState, type PartitionState } from './partition.ts'
+import { prepare, withinLimit } from './prepare.ts'
 import type { SensorState } from './sensor.ts'
 import { createSilenceWatch } from './silent.ts'
 import { storeBatch } from './store.ts'
+import { createSuspects } from './suspects.ts'
 
 /**
  * Stores one partition. States:
@@ -79,6 +79,9 @@ const CHECKPOINT_EVERY_MS = 2000
 /** A checkpoint may take a twentieth of the time: with many sensors it is written less often. */
 const CHECKPOINT_SHARE = 20
 const STATS_KEPT = 256
+const remember = (ring: number[], value: number) => {
+  if (ring.push(value) > STATS_KEPT) ring.shift()
+}
 
 export function createWorker(options: WorkerOptions): Worker {
   const { database, keys, clusterId, topic, partition, now } = options
@@ -97,12 +100,9 @@ export function createWorker(options: WorkerOptions): Worker {
   let checkpointOffset = -1
   let checkpointCostMs = 0
   let checkpointForced = false
-  /** messages up to here are stored one by one, because one of them makes the database refuse the batch */
-  let suspectUntil = 0
-  const condemned = new Map<number, Fault>()
+  const suspects = createSuspects()
   const stats: WorkerStats = { processed: 0, batchMs: [], endToEndMs: [], stored: 0, counters: {} }
-  /** rule books that came into force at offsets not read yet (the log is being read again) */
-  let pendingRules: { rules: Rules; fromOffset: number }[] = []
+  const inForce = createRulesInForce(options.books, (...activation) => processor.activate(...activation))
   const silence = createSilenceWatch({
     database,
     clusterId,
@@ -145,9 +145,7 @@ export function createWorker(options: WorkerOptions): Worker {
     })
     if (taken.notice) await tell(taken.notice)
     if (taken.state) {
-      taken.state.rules = await options.books.version(taken.rules.version)
-      const then = await Promise.all(taken.rules.then.map((r) => options.books.version(r.version)))
-      pendingRules = taken.rules.then.map((r, i) => ({ rules: then[i] as Rules, fromOffset: r.fromOffset }))
+      taken.state.rules = await inForce.load(taken.rules)
       state = taken.state
       outputs = createOutputs()
       unshown = new Set(state.sensors.values())
@@ -160,7 +158,7 @@ export function createWorker(options: WorkerOptions): Worker {
     topicKey = topicNumber
     processor = newProcessor()
     // Never judged before: the first book is in force from the first message on, also of what is read again.
-    if (state.rules.version === 0 && pendingRules.length === 0) useRules(options.books.latest(), position)
+    if (state.rules.version === 0 && !inForce.isPending()) inForce.takeNewest(state.rules, position, outputs)
     await silence.claimed()
     checkpointAt = now()
     owned = true
@@ -175,25 +173,9 @@ export function createWorker(options: WorkerOptions): Worker {
     return position
   }
 
-  function useRules(rules: Rules, fromOffset: number): void {
-    if (rules.version <= state.rules.version) return
-    processor.activate(rules, fromOffset, outputs)
-    log.info('rules.activated', { topic, partition, version: rules.version, from_offset: fromOffset })
-  }
-
-  /** Recorded activations as the reading comes to their offsets. */
-  function followRules(offset: number): void {
-    while (pendingRules[0] && pendingRules[0].fromOffset <= offset) {
-      const next = pendingRules.shift()
-      if (next) processor.activate(next.rules, next.fromOffset, null)
-    }
-  }
-
-  /** A book that is newer than all recorded ones comes into force here. */
-  function takeNewestRules(): void {
-    if (!owned || position < stored) return
-    followRules(position)
-    useRules(options.books.latest(), position)
+  function useRules(): void {
+    if (owned && position >= stored && inForce.takeNewest(state.rules, position, outputs))
+      log.info('rules.activated', { topic, partition, version: state.rules.version, from_offset: position })
   }
 
   async function tell(notice: { event: string; severity: string; message: string }): Promise<void> {
@@ -209,83 +191,34 @@ export function createWorker(options: WorkerOptions): Worker {
   async function take(messages: Message[]): Promise<void> {
     const mine = epoch
     const fresh = messages.filter((m) => m.offset >= position)
-    const decoded = fresh.map((m) => decodeOne(m))
+    const decoded = fresh.map(
+      (m) => suspects.condemned(m.offset) ?? withinLimit(options.decode(m.value), keys, options.maxSensors),
+    )
     const identities = fresh.map((m) => identityOf(m.headers))
     try {
-      await prepare(decoded, identities)
+      const fetched = await prepare({ database, keys, topic, partition, state }, decoded, identities)
+      if (fetched.length > 0) checkpointForced = true
+      outputs.unspilled.push(...fetched)
     } catch (error) {
       if (owned && epoch === mine) fail(error)
       return
     }
-    takeNewestRules()
+    useRules()
     for (const [i, message] of fresh.entries()) {
       if (!owned || epoch !== mine) return
       if (message.offset < position) continue
-      followRules(message.offset)
+      inForce.follow(message.offset)
       if (outputs.copy.rows === 0) gatheredAt = now()
       position = message.offset // offsets may skip: what decides about suppressing is this message's own
       processor.process(message, decoded[i] as Decoded | Fault, identities[i] ?? null)
       position = message.offset + 1
       stats.processed++
-      if (position <= suspectUntil && position > stored) {
+      if (suspects.isSuspect(position) && position > stored) {
         write()
         await writing
       }
     }
     write()
-  }
-
-  function decodeOne(message: Message): Decoded | Fault {
-    const known = condemned.get(message.offset)
-    if (known) return known
-    const result = options.decode(message.value)
-    if (result instanceof Fault) return result
-    const beyond = result.readings.find(
-      (r) => keys.sensorCount() >= options.maxSensors && !keys.isKnownSensor(r.sensorId),
-    )
-    if (!beyond) return result
-    return new Fault(
-      'sensor_limit',
-      `${beyond.sensorId} is unknown, and ${options.maxSensors} sensors are registered already: raise MAX_SENSORS if they are real`,
-    )
-  }
-
-  /** Everything that needs the database before the messages can be processed without a pause. */
-  async function prepare(decoded: (Decoded | Fault)[], identities: (Identity | null)[]): Promise<void> {
-    const newReadings = []
-    const newRuns = new Set<string>()
-    for (const [i, d] of decoded.entries()) {
-      if (d instanceof Fault) continue
-      for (const reading of d.readings) {
-        const known = state.sensors.get(reading.sensorId)
-        if (!(known && isDescribedAlike(known.described, reading)) && keys.missing(reading))
-          newReadings.push(reading)
-      }
-      const identity = identities[i]
-      if (!identity) continue
-      if (keys.missingRun(identity.runId)) newRuns.add(identity.runId)
-      const mark = state.marks.get(d.source)?.get(identity.runId)
-      if (mark?.spilled && identity.seq <= mark.high) await fetchGaps(d.source, identity.runId)
-    }
-    if (newReadings.length > 0 || newRuns.size > 0) await keys.ensure(newReadings, [...newRuns])
-  }
-
-  /** Ranges of a source that no longer fitted into memory come back, because one of their numbers has come. */
-  async function fetchGaps(source: string, runId: string): Promise<void> {
-    const ranges = await ask(
-      'read the open sequence numbers',
-      database.sql<{ from: number; to: number }[]>`
-        select from_seq as "from", to_seq as "to" from sequence_gaps
-        where topic = ${topic} and partition = ${partition} and sensor_id = ${source} and run_id = ${runId}`,
-    )
-    const mark = state.marks.get(source)?.get(runId)
-    if (!mark?.spilled) return
-    unspill(
-      mark,
-      ranges.map((r) => ({ from: r.from, to: r.to })),
-    )
-    outputs.unspilled.push({ source, runId })
-    checkpointForced = true
   }
 
   function write(): void {
@@ -340,7 +273,7 @@ export function createWorker(options: WorkerOptions): Worker {
       })
     } catch (error) {
       if (owned && epoch === mine) {
-        suspect(error, next, count)
+        suspects.note(error, next, count)
         fail(error)
       }
       return
@@ -388,20 +321,6 @@ export function createWorker(options: WorkerOptions): Worker {
     return bytes
   }
 
-  /** The database refuses a value (SQLSTATE class 22 or 23): it is one message's fault, and only that one's. */
-  function suspect(error: unknown, next: number, count: number): void {
-    const code = sqlState(error)
-    if (!code || !/^2[23]/.test(code)) return
-    if (count === 1) {
-      condemned.set(
-        next - 1,
-        new Fault('storage', `is refused by the database: ${(error as Error).message} (${code})`),
-      )
-    } else {
-      suspectUntil = next
-    }
-  }
-
   function fail(error: unknown): void {
     owned = false
     if (error instanceof DeadlineError) database.renew()
@@ -416,7 +335,7 @@ export function createWorker(options: WorkerOptions): Worker {
       await writing
     },
     tick() {
-      takeNewestRules()
+      useRules()
       if (state.relearning.size > 0) tellRelearning()
       write()
       if (owned && !writing && position === stored && options.isCaughtUp()) watchSilence()
@@ -432,9 +351,4 @@ export function createWorker(options: WorkerOptions): Worker {
     nextOffset: () => (owned ? stored : null),
     stats,
   }
-}
-
-function remember(ring: number[], value: number): void {
-  ring.push(value)
-  if (ring.length > STATS_KEPT) ring.shift()
 }

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test'
 import { alertmanager } from '../../lib/alarm/alertmanager.ts'
 import { careOnce } from '../../lib/alarm/caretaker.ts'
-import { deliverPage, runChannel } from '../../lib/alarm/notify.ts'
+import { deliverPage, runChannel, type Channel } from '../../lib/alarm/notify.ts'
 import { sign, webhook } from '../../lib/alarm/webhook.ts'
 import { closeSql, connect, createDatabase, type Database, type Sql } from '../../lib/db/connect.ts'
 import { database, STACK_MS } from '../stack.ts'
@@ -73,15 +73,27 @@ async function enqueue(id: string, payload: Record<string, unknown>): Promise<vo
     values ('alerts', 'temp-1', ${id}, ${JSON.stringify({ alert_id: id, ...payload })}::text::jsonb)`
 }
 
+/** A channel with a cursor of its own, at the end of the outbox. */
+async function atEnd(channel: Channel): Promise<Channel> {
+  const own = { ...channel, name: `${channel.name}-${crypto.randomUUID()}` }
+  await sql`insert into notification_cursors (channel, transaction, entry) values (${own.name}, pg_current_xact_id(), 0)`
+  return own
+}
+
+/** Other tests' open transactions hold entries back for a moment: asks until so many have come. */
+async function deliver(channel: Channel, count: number): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (got.length < count && performance.now() < deadline) await deliverPage(channel, db, signal)
+}
+
 test('a webhook gets every transition in order, signed; suppressed ones call nobody', async () => {
-  const channel = webhook(`${url}/hook`, 'secret')
-  await deliverPage(channel, db, signal)
+  const channel = await atEnd(webhook(`${url}/hook`, 'secret'))
   const id = crypto.randomUUID()
   await enqueue(id, alarm('raised'))
   await enqueue(crypto.randomUUID(), alarm('raised', { suppressed: 'group' }))
   await enqueue(id, alarm('acknowledged'))
   await enqueue(id, alarm('cleared'))
-  await deliverPage(channel, db, signal)
+  await deliver(channel, 3)
   expect(got.map((g) => g.body.state)).toEqual(['raised', 'acknowledged', 'cleared'])
   for (const { headers, text } of got) {
     const timestamp = headers.get('x-factory-timestamp')!
@@ -95,7 +107,7 @@ test('a webhook gets every transition in order, signed; suppressed ones call nob
 
 test('what cannot be delivered is tried again and holds up what follows; what is refused is told and left', async () => {
   const stop = new AbortController()
-  const channel = webhook(`${url}/hook`, null)
+  const channel = await atEnd(webhook(`${url}/hook`, null))
   const [first, second] = [crypto.randomUUID(), crypto.randomUUID()]
   answer = (n) =>
     n <= 3
@@ -121,8 +133,7 @@ test('what cannot be delivered is tried again and holds up what follows; what is
 })
 
 test('an entry whose transaction is still open is waited for: none is skipped', async () => {
-  const channel = webhook(`${url}/hook`, null)
-  await deliverPage(channel, db, signal)
+  const channel = await atEnd(webhook(`${url}/hook`, null))
   const [slow, quick] = [crypto.randomUUID(), crypto.randomUUID()]
   const written = Promise.withResolvers<void>()
   const commit = Promise.withResolvers<void>()
@@ -137,26 +148,24 @@ test('an entry whose transaction is still open is waited for: none is skipped', 
   expect(got).toHaveLength(0)
   commit.resolve()
   await open
-  await deliverPage(channel, db, signal)
+  await deliver(channel, 2)
   expect(got.map((g) => g.headers.get('x-factory-alert-id'))).toEqual([slow, quick])
 })
 
 test('two consumers do not deliver the same entry at once', async () => {
-  const channel = webhook(`${url}/hook`, null)
-  await deliverPage(channel, db, signal)
+  const channel = await atEnd(webhook(`${url}/hook`, null))
   for (let i = 0; i < 20; i++) await enqueue(crypto.randomUUID(), alarm('raised'))
-  await Promise.all([deliverPage(channel, db, signal), deliverPage(channel, db, signal)])
+  await Promise.all([deliver(channel, 20), deliver(channel, 20)])
   expect(new Set(got.map((g) => g.headers.get('x-factory-alert-id'))).size).toBe(got.length)
   expect(got).toHaveLength(20)
 })
 
 test('Alertmanager gets one alert for an alarm, with the same labels from its raise to its end', async () => {
-  const channel = alertmanager(url, 5000)
-  await deliverPage(channel, db, signal)
+  const channel = await atEnd(alertmanager(url, 5000))
   const id = crypto.randomUUID()
   await enqueue(id, alarm('raised'))
   await enqueue(id, alarm('cleared'))
-  await deliverPage(channel, db, signal)
+  await deliver(channel, 2)
   expect(got.map((g) => g.path)).toEqual(['/api/v2/alerts', '/api/v2/alerts'])
   const [raised, cleared] = got.map((g) => g.body[0])
   expect(raised.labels).toEqual(cleared.labels)
