@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { parseConfig } from './lib/config.ts'
+import { learnRoles } from './lib/db/connect.ts'
 import { runConsumer } from './lib/ingest/consumer.ts'
 import { kafkaClients } from './lib/kafka/client.ts'
 import { log } from './lib/log.ts'
@@ -26,6 +27,7 @@ await run('consumer', async (signal) => {
     file: config.LOG_FILE ?? null,
     fields: { 'consumer.id': config.CONSUMER_ID },
   })
+  await learnRoles(config.DATABASE_URL)
   const clients = kafkaClients({ brokers: shuffled(config.KAFKA_BROKERS), clientId: config.CONSUMER_ID })
   await runConsumer(config, clients, signal)
 })

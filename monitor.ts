@@ -1,19 +1,29 @@
 import packageJson from './package.json'
+import { bookOfFile, createBooks } from './lib/alarm/books.ts'
+import { parseBook } from './lib/alarm/rulebook.ts'
+import { createRules } from './lib/alarm/rules.ts'
 import { parseConfig } from './lib/config.ts'
+import { learnRoles } from './lib/db/connect.ts'
 import { clusterView, kafkaClients } from './lib/kafka/client.ts'
 import { log } from './lib/log.ts'
 import { createApp } from './lib/monitor/app.ts'
 import { openDatabase } from './lib/monitor/database.ts'
-import { limitsByType, sourceTopics } from './lib/monitor/plan.ts'
+import { limitsInForce, rulesInForce, sourceTopics } from './lib/monitor/plan.ts'
 import { createMetrics } from './lib/monitor/metrics.ts'
+import { createRecorder } from './lib/monitor/incident/recorder.ts'
+import { keepRollups } from './lib/monitor/rollups.ts'
+import { guardOf, serve } from './lib/monitor/serve.ts'
 import { createSampler } from './lib/monitor/sampler.ts'
 import { createStreams } from './lib/monitor/stream.ts'
-import { EXIT, run, Stop } from './lib/run.ts'
+import { EXIT, run } from './lib/run.ts'
 import { topicPlan } from './lib/topics.ts'
 
 const HELP = `bun run monitor.ts: the control room, as pages and as JSON.
 MONITORING_HOST and MONITORING_PORT say where (default http://127.0.0.1:5000); .env.example has the rest.
 exit 0 stopped · 1 fault · 78 configuration`
+
+/** Minutes are kept so long; hours and days stay. */
+const ROLLUP_DAYS = 400
 
 if (process.argv.includes('--help')) {
   console.log(HELP)
@@ -23,7 +33,16 @@ if (process.argv.includes('--help')) {
 await run('monitor', async (signal) => {
   const config = parseConfig()
   log.configure({ level: config.LOG_LEVEL, service: 'monitor', file: config.LOG_FILE ?? null })
+  await learnRoles(config.DATABASE_URL)
   const database = openDatabase(config.DATABASE_URL)
+  const books = createBooks({
+    get sql() {
+      return database.sql()
+    },
+  })
+  // until the first consumer has made a version, what the file says
+  const ofFile = createRules(0, parseBook(bookOfFile(config), config.RULES_FILE))
+  const rules = () => (books.latest().version === 0 ? ofFile : books.latest())
   const cluster = clusterView(kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: 'monitor' }))
   const sampler = createSampler({
     database,
@@ -31,9 +50,14 @@ await run('monitor', async (signal) => {
     sourceTopics: sourceTopics(config),
     allTopics: topicPlan(config).map((t) => t.topic),
     consumerGroup: config.CONSUMER_GROUP,
-    limitsOf: limitsByType(config),
+    limitsOf: limitsInForce(rules),
   })
-  const streams = createStreams()
+  const streams = createStreams({
+    maxStreams: config.MONITORING_STREAMS,
+    maxPerClient: config.MONITORING_STREAMS_PER_CLIENT,
+  })
+  const recorder = createRecorder(database.sql)
+  sampler.onSnapshot(recorder.observe)
   sampler.onSnapshot(() => streams.tick())
   const metrics = createMetrics({
     current: sampler.current,
@@ -42,36 +66,30 @@ await run('monitor', async (signal) => {
     version: packageJson.version,
   })
   const app = createApp({
-    metrics,
     current: sampler.current,
+    sql: database.sql,
     streams,
+    metrics,
+    rules: () => rulesInForce(config, rules()),
+    alertTopic: config.ALERT_TOPIC,
+    version: packageJson.version,
+    onChange: sampler.hurry,
+    guard: guardOf(config),
+    recentIncidents: recorder.recent,
     checkAnswers: process.env.NODE_ENV !== 'production',
   })
   await sampler.sampleOnce()
-  const server = serve(app.fetch, config.MONITORING_HOST, config.MONITORING_PORT)
+  const server = serve(app.fetch, config)
   log.info('monitor.listening', { url: `http://${config.MONITORING_HOST}:${config.MONITORING_PORT}` })
 
-  await sampler.run(signal)
+  await Promise.all([
+    sampler.run(signal),
+    keepRollups(config.DATABASE_URL, ROLLUP_DAYS, signal),
+    books.follow(signal),
+  ])
 
   streams.close()
   await server.stop(true)
   await cluster.close()
   await database.close()
 })
-
-function serve(
-  fetch: (request: Request, server: Bun.Server<undefined>) => Response | Promise<Response>,
-  hostname: string,
-  port: number,
-) {
-  try {
-    // 30 s idle: a stream beats every four seconds, so only the dead are closed.
-    return Bun.serve({ hostname, port, idleTimeout: 30, maxRequestBodySize: 64 * 1024, fetch })
-  } catch (error) {
-    const seen = error instanceof Error ? error.message : String(error)
-    throw new Stop(
-      `Cannot open the monitor on ${hostname}:${port}: ${seen}: stop what holds the port, or set MONITORING_PORT`,
-      EXIT.fault,
-    )
-  }
-}

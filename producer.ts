@@ -1,4 +1,5 @@
 import { parseConfig } from './lib/config.ts'
+import { learnRoles } from './lib/db/connect.ts'
 import { log } from './lib/log.ts'
 import { chooseFleet, HELP, parseFlags, printed } from './lib/producer/choice.ts'
 import { runProducer } from './lib/producer/producer.ts'
@@ -16,5 +17,6 @@ await run('producer', async (signal) => {
     for (const line of printed(flags, config)) process.stdout.write(line + '\n')
     return EXIT.ok
   }
+  await learnRoles(config.DATABASE_URL)
   return runProducer(config, (onEpisode) => chooseFleet(flags, config, onEpisode), signal)
 })

@@ -1,4 +1,3 @@
-import { cpus } from 'node:os'
 import { adaptive, DEFAULT_ADAPTIVE_RULE } from '../lib/detect/adaptive.ts'
 import { baseline, DEFAULT_BASELINE_RULE } from '../lib/detect/baseline.ts'
 import type { Detector } from '../lib/detect/detector.ts'
@@ -6,6 +5,7 @@ import { energy, DEFAULT_ENERGY_RULE } from '../lib/detect/energy.ts'
 import { quality, DEFAULT_QUALITY_RULE } from '../lib/detect/quality.ts'
 import { silence, DEFAULT_SILENCE_RULE } from '../lib/detect/silence.ts'
 import { vibration, DEFAULT_VIBRATION_RULE } from '../lib/detect/vibration.ts'
+import { machine } from './machine.ts'
 
 /**
  * What a detector costs: processor time a reading (of this process, so neighbours on the machine don't count) and bytes
@@ -21,7 +21,7 @@ const values = Float64Array.from({ length: SENSORS * READINGS }, (_, i) => {
 })
 
 console.log(
-  `${cpus()[0]?.model ?? 'cpu'} × ${cpus().length}, Bun ${Bun.version}, ${SENSORS} sensors in turns, best of ${ROUNDS} × ${SENSORS * READINGS} readings`,
+  JSON.stringify({ ...machine(), sensors: SENSORS, rounds: ROUNDS, readings_a_round: SENSORS * READINGS }),
 )
 measure(adaptive, DEFAULT_ADAPTIVE_RULE)
 measure(baseline, DEFAULT_BASELINE_RULE)

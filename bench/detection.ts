@@ -1,21 +1,21 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { detect } from '../lib/commands/detect.ts'
 import { adaptive, DEFAULT_ADAPTIVE_RULE, rarityOf } from '../lib/detect/adaptive.ts'
 import { parseMicrosAssumingUtc } from '../lib/time.ts'
+import { machine } from './machine.ts'
 
 /**
  * How good the detectors are on public recordings: the Numenta benchmark, SKAB (a pump) and Tennessee Eastman (a
  * chemical plant), scored by outside scorers, with three rows beside each figure that know nothing: fixed limits, a
  * clock that looks at no sensor, and "beyond everything seen".
  *
- *   bun bench/detection.ts [--data DIR] [--tools DIR]
+ *   bun run bench detection [--data DIR] [--tools DIR]
  */
 const { values: given } = parseArgs({
-  args: process.argv.slice(2).filter((a) => a !== 'detection'),
   options: {
     data: { type: 'string', default: '../shared/data/open' },
     tools: { type: 'string', default: '../shared/tools' },
@@ -211,7 +211,7 @@ interface Baseline {
   high: number
 }
 
-function machine(file: string): { times: string[]; channels: number[][] } {
+function readMachine(file: string): { times: string[]; channels: number[][] } {
   const [head, ...lines] = readFileSync(file, 'utf8').trim().split('\n')
   const columns = head!
     .trim()
@@ -228,7 +228,7 @@ function baselineOf(values: number[]): Baseline {
 }
 
 function writeMachine(file: string, out: string, learn: number, beyond: (x: number, b: Baseline) => boolean) {
-  const { times, channels } = machine(file)
+  const { times, channels } = readMachine(file)
   const baselines = channels.map((c) => baselineOf(c.slice(0, learn)))
   const lines = times.map((t, i) => {
     const hit = i >= learn && channels.some((c, k) => beyond(c[i]!, baselines[k]!))
@@ -238,7 +238,7 @@ function writeMachine(file: string, out: string, learn: number, beyond: (x: numb
 }
 
 function farthest(file: string, learn: number, distance: (x: number, b: Baseline) => number): number[] {
-  const { times, channels } = machine(file)
+  const { times, channels } = readMachine(file)
   const baselines = channels.map((c) => baselineOf(c.slice(0, learn)))
   return times
     .slice(learn)
@@ -314,7 +314,7 @@ await skab()
 await tennesseeEastman()
 calibration()
 rmSync(work, { recursive: true })
-console.log(`${cpus()[0]?.model ?? 'cpu'} × ${cpus().length}, Bun ${Bun.version}, one setting for all files`)
+console.log(JSON.stringify({ ...machine(), settings: 'one for all files, the product defaults' }))
 for (const set of new Set(rows.map((r) => r.set))) {
   console.log(`\n${set}`)
   for (const row of rows) if (row.set === set) console.log(`  ${row.detector.padEnd(16)} ${row.figures}`)

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { LOG_LEVELS } from './log.ts'
 import { SENSOR_TYPES, sensorId } from './reading.ts'
@@ -8,11 +8,11 @@ import { EXIT, Stop } from './run.ts'
  * Every variable of the environment, its default and its meaning: the one schema behind all programs, `.env.example`
  * (a test holds them equal) and `--print-config`. Bun reads `.env` by itself; flags of a command win over both.
  */
-const hostPort = /^[A-Za-z0-9._-]+:\d{1,5}$/
+const HOST_PORT = /^[A-Za-z0-9._-]+:(\d{1,5})$/
 const brokers = z
   .string()
   .transform((text) => text.split(',').map((b) => b.trim()))
-  .refine((list) => list.length > 0 && list.every((b) => hostPort.test(b)), 'must be host:port,host:port,…')
+  .refine((list) => list.length > 0 && list.every(isHostPort), 'must be host:port,host:port,…')
 const port = z.coerce.number().int().min(1).max(65_535)
 const count = z.coerce.number().int().min(0)
 const positive = z.coerce.number().int().min(1)
@@ -203,6 +203,34 @@ export const environment = z.object({
 
   MONITORING_HOST: about(text.default('127.0.0.1'), 'Monitor', 'Address that the monitor listens on'),
   MONITORING_PORT: about(port.optional(), 'Monitor', 'Port of the monitor; default 5000 (plus PORT_OFFSET)'),
+  MONITORING_AUTH: about(
+    choice(['on', 'off']).default('on'),
+    'Monitor',
+    'on: an address that is not loopback needs MONITORING_TOKEN; off: whoever reaches the port may read and act',
+  ),
+  MONITORING_TOKEN: about(
+    z.string().min(16).optional(),
+    'Monitor',
+    'Token that pages and API ask for: as bearer token, or as password of any name',
+    true,
+  ),
+  MONITORING_RATE: about(positive.default(50), 'Monitor', 'Requests a second that one address may send'),
+  MONITORING_BURST: about(positive.default(200), 'Monitor', 'Requests that one address may send at once'),
+  MONITORING_STREAMS: about(positive.default(1000), 'Monitor', 'Live streams open at once'),
+  MONITORING_STREAMS_PER_CLIENT: about(positive.default(20), 'Monitor', 'Live streams of one address'),
+  MONITORING_TRUSTED: about(
+    z
+      .string()
+      .default('')
+      .transform((list) =>
+        list
+          .split(',')
+          .map((a) => a.trim())
+          .filter((a) => a !== ''),
+      ),
+    'Monitor',
+    'Addresses without these limits, with commas (this machine never has them)',
+  ),
   METRICS_PORT: about(
     port.optional(),
     'Monitor',
@@ -230,20 +258,31 @@ export type Config = Environment &
 
 /** Parses the environment; every fault is in the one message. Throws Stop with exit code 78. */
 export function parseConfig(env: Record<string, string | undefined> = process.env): Config {
-  const given = withSecretFiles(env)
+  const { given, faults } = withSecretFiles(env)
   const parsed = environment.safeParse(given)
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map((issue) => {
-      const key = String(issue.path[0])
-      const secret = environment.shape[key as keyof Environment]?.meta()?.secret
-      return `  ${key} ${issue.message}: got ${secret ? '(secret)' : JSON.stringify(given[key])}`
-    })
-    throw new Stop(
-      `Cannot start: the configuration has ${faults.length} fault(s)\n${faults.join('\n')}`,
-      EXIT.config,
-    )
+  for (const issue of parsed.error?.issues ?? []) {
+    const key = String(issue.path[0])
+    const secret = environment.shape[key as keyof Environment]?.meta()?.secret
+    faults.push(`${key} ${issue.message}: got ${secret ? '(secret)' : JSON.stringify(given[key])}`)
   }
-  return withDerived(parsed.data)
+  faults.push(...limitsOutOfOrder(given))
+  if (parsed.success && faults.length === 0) return withDerived(parsed.data)
+  throw new Stop(
+    `Cannot start: the configuration has ${faults.length} fault(s)\n${faults.map((f) => `  ${f}`).join('\n')}`,
+    EXIT.config,
+  )
+}
+
+/** A warning comes before what it warns of. */
+function limitsOutOfOrder(given: Record<string, string | undefined>): string[] {
+  return SENSOR_TYPES.flatMap((type) => {
+    const key = `${type.toUpperCase() as Uppercase<typeof type>}_WARNING_THRESHOLD` as const
+    const criticalKey = `${type.toUpperCase() as Uppercase<typeof type>}_CRITICAL_THRESHOLD` as const
+    const warning = environment.shape[key].safeParse(given[key])
+    const critical = environment.shape[criticalKey].safeParse(given[criticalKey])
+    if (!warning.success || !critical.success || warning.data < critical.data) return []
+    return [`${key} must be below ${criticalKey} (${critical.data}): got ${warning.data}`]
+  })
 }
 
 function withDerived(env: Environment): Config {
@@ -262,19 +301,31 @@ function withDerived(env: Environment): Config {
 }
 
 /** `NAME_FILE` gives the value of a secret `NAME` from a file, as Docker secrets do. Empty variables count as unset. */
-function withSecretFiles(env: Record<string, string | undefined>): Record<string, string | undefined> {
-  const result: Record<string, string | undefined> = {}
+function withSecretFiles(env: Record<string, string | undefined>): {
+  given: Record<string, string | undefined>
+  faults: string[]
+} {
+  const given: Record<string, string | undefined> = {}
+  const faults: string[] = []
   for (const [key, type] of Object.entries(environment.shape)) {
     const file = type.meta()?.secret ? env[`${key}_FILE`] : undefined
     if (file) {
-      if (!existsSync(file))
-        throw new Stop(`Cannot start: ${key}_FILE names no file: got "${file}"`, EXIT.config)
-      result[key] = readFileSync(file, 'utf8').trim()
+      try {
+        given[key] = readFileSync(file, 'utf8').trim()
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        faults.push(`${key}_FILE must name a file that can be read (${code}): got "${file}"`)
+      }
     } else if (env[key] !== undefined && env[key] !== '') {
-      result[key] = env[key]
+      given[key] = env[key]
     }
   }
-  return result
+  return { given, faults }
+}
+
+function isHostPort(text: string): boolean {
+  const port = Number(HOST_PORT.exec(text)?.[1])
+  return port >= 1 && port <= 65_535
 }
 
 export function parseDuration(text: string): number {

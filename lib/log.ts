@@ -14,7 +14,13 @@ export type LogFields = Record<string, unknown>
 const ROTATE_BYTES = 10 * 1024 * 1024
 const ROTATE_KEEP = 5
 const SECRET_KEY = /pass(word)?|secret|token|authorization|cookie/i
-const URL_USERINFO = /([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi
+// The lengths are bounded: without that a long word cost the square of its length.
+const URL_USERINFO = /([a-z][a-z0-9+.-]{0,20}:\/\/)[^\s/@]{1,512}@/gi
+const URL_SECRET = /([?&](?:password|token|secret)=)[^&\s]{1,512}/gi
+/** what one line may show: characters of a text, levels, and values in all */
+const MAX_TEXT = 16 * 1024
+const MAX_DEPTH = 6
+const MAX_VALUES = 500
 
 interface Settings {
   level: LogLevel
@@ -44,16 +50,23 @@ function write(level: LogLevel, event: string, fields: LogFields = {}): void {
   if (LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(settings.level)) return
   const at = new Date().toISOString()
   const terminal = process.stderr.isTTY
-  if (!terminal || settings.file) {
-    const line = JSON.stringify(toEcs(at, level, event, fields)) + '\n'
-    if (settings.file) appendRotated(settings.file, line)
-    if (!terminal) process.stderr.write(line)
-  }
-  if (terminal) process.stderr.write(pretty(at, level, event, fields) + '\n')
+  const { error, ...rest } = plain(fields)
+  const line = JSON.stringify(toEcs(at, level, event, rest, error)) + '\n'
+  process.stderr.write(terminal ? pretty(at, level, event, rest, error) + '\n' : line)
+  if (settings.file) keep(settings.file, line)
 }
 
-function toEcs(at: string, level: LogLevel, event: string, fields: LogFields): LogFields {
-  const { error, ...rest } = fields
+/** The fields without what cannot be shown: a log line never throws, and never shows a secret. */
+function plain(fields: LogFields): LogFields {
+  try {
+    const { error, ...rest } = fields
+    return { ...masked(rest), ...(error === undefined ? {} : { error }) }
+  } catch (trap) {
+    return { unreadable: String(trap) }
+  }
+}
+
+function toEcs(at: string, level: LogLevel, event: string, fields: LogFields, error: unknown): LogFields {
   return {
     '@timestamp': at,
     'log.level': level,
@@ -63,7 +76,7 @@ function toEcs(at: string, level: LogLevel, event: string, fields: LogFields): L
     'event.action': event,
     'process.pid': process.pid,
     ...masked(settings.fields),
-    ...masked(rest),
+    ...fields,
     ...(error === undefined ? {} : errorFields(error)),
   }
 }
@@ -79,31 +92,63 @@ function errorFields(error: unknown): LogFields {
 }
 
 function masked(fields: LogFields): LogFields {
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, maskValue(key, value)]))
+  const left = { values: MAX_VALUES }
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [key, shown(key, value, MAX_DEPTH, left)]),
+  )
 }
 
-function maskValue(key: string, value: unknown): unknown {
+function shown(key: string, value: unknown, depth: number, left: { values: number }): unknown {
   if (SECRET_KEY.test(key)) return '***'
   if (typeof value === 'string') return maskText(value)
-  return typeof value === 'bigint' ? String(value) : value
+  if (typeof value === 'bigint') return String(value)
+  if (typeof value !== 'object' || value === null) return value
+  if (value instanceof Error) return maskText(value.message)
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'no time' : value.toISOString()
+  if (depth === 0 || left.values <= 0) return '…'
+  const inner = ([name, v]: [string, unknown]) =>
+    [name, left.values-- > 0 ? shown(name, v, depth - 1, left) : '…'] as const
+  if (Array.isArray(value)) return value.slice(0, MAX_VALUES).map((v, i) => inner([String(i), v])[1])
+  return Object.fromEntries(Object.entries(value).slice(0, MAX_VALUES).map(inner))
 }
 
-/** Passwords in URLs never reach a log. */
+/** Passwords in URLs never reach a log, nor do endless texts. */
 export function maskText(text: string): string {
-  return text.replace(URL_USERINFO, '$1***@')
+  const cut = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}… (${text.length} characters)` : text
+  return cut.replace(URL_USERINFO, '$1***@').replace(URL_SECRET, '$1***')
 }
 
 const COLOURS = { DEBUG: 'gray', INFO: 'cyan', WARN: 'yellow', ERROR: 'red' } as const
 
-function pretty(at: string, level: LogLevel, event: string, fields: LogFields): string {
-  const rest = Object.entries(fields)
-    .map(([key, value]) => {
-      const shown = value instanceof Error ? value.message : maskValue(key, value)
-      return `${styleText('gray', `${key}=`)}${typeof shown === 'string' ? maskText(shown) : JSON.stringify(shown)}`
-    })
+function pretty(at: string, level: LogLevel, event: string, fields: LogFields, error: unknown): string {
+  const told = error === undefined ? fields : { ...fields, error: errorFields(error)['error.message'] }
+  const rest = Object.entries(told)
+    .map(
+      ([key, value]) =>
+        `${styleText('gray', `${key}=`)}${typeof value === 'string' ? printable(value) : JSON.stringify(value)}`,
+    )
     .join(' ')
   const time = styleText('gray', at.slice(11, 23))
   return `${time} ${styleText(COLOURS[level], level.padEnd(5))} ${settings.service} ${event} ${rest}`
+}
+
+/** A text from outside must not steer the terminal. */
+function printable(text: string): string {
+  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, '\uFFFD')
+}
+
+let isFileFailing = false
+
+/** A full disk silences the file, not the process; it is said once, until it works again. */
+function keep(file: string, line: string): void {
+  try {
+    appendRotated(file, line)
+    isFileFailing = false
+  } catch (error) {
+    if (isFileFailing) return
+    isFileFailing = true
+    write('ERROR', 'log.file_failed', { file, error })
+  }
 }
 
 function appendRotated(file: string, line: string): void {

@@ -15,6 +15,9 @@ export class Stop extends Error {
   }
 }
 
+/** `bun run` passes a Ctrl-C of the terminal on a second time: what follows this closely is the same one */
+const SAME_SIGNAL_MS = 700
+
 /**
  * Runs a program: the first SIGINT or SIGTERM aborts the signal (finish the batch, commit, close), the second exits at
  * once. Anything that nobody caught ends the process with 1, so that a supervisor starts it afresh.
@@ -24,8 +27,13 @@ export async function run(
   main: (signal: AbortSignal) => Promise<number | void>,
 ): Promise<never> {
   const stop = new AbortController()
+  let firstAt = 0
   const onSignal = (signal: NodeJS.Signals) => {
-    if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143)
+    if (stop.signal.aborted) {
+      if (performance.now() - firstAt < SAME_SIGNAL_MS) return
+      process.exit(signal === 'SIGINT' ? 130 : 143)
+    }
+    firstAt = performance.now()
     log.info('process.stopping', { signal })
     stop.abort()
   }

@@ -8,10 +8,6 @@ const SECOND = 1_000_000
 const DAY = 86_400 * SECOND
 const DAYS_BEFORE_MONTH = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334]
 
-/** wall clock minus monotonic clock, milliseconds */
-let anchorMs = Date.now() - performance.now()
-
-/** Now, to the microsecond: the monotonic clock on an anchor that follows whenever the wall clock is corrected. */
 /** milliseconds to add to the monotonic clock; that one stands still while a machine sleeps, and knows no correction */
 let monotonicToWall = performance.timeOrigin
 

@@ -20,6 +20,8 @@ export function topicPlan(config: Config): TopicPlan[] {
       'unclean.leader.election.enable': 'false',
       'retention.ms': String(retentionDays * DAY_MS),
       'max.message.bytes': String(1024 * 1024),
+      // The broker unpacks what foreign producers compress: kafkajs ends at the first snappy, lz4 or zstd batch.
+      'compression.type': 'uncompressed',
       // The broker's clock, not the producer's: retention and "late" must not depend on a clock that may be wrong.
       'message.timestamp.type': 'LogAppendTime',
     },

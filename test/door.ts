@@ -45,6 +45,25 @@ export function openDoor(file: string, env: Record<string, string>, args: string
   }
 }
 
+/**
+ * A consumer that has claimed its partitions. A group's first coordinator may still be loading: then a consumer ends,
+ * and a supervisor starts it again.
+ */
+export async function openConsumer(env: Record<string, string>, partitions: number): Promise<Door> {
+  for (let attempt = 1; attempt <= 10; attempt++) {
+    const door = openDoor('consumer.ts', env)
+    const claims = async () =>
+      (await door.log()).filter((line) => line['event.action'] === 'partition.claimed').length
+    await until(
+      'the consumer to claim its partitions',
+      async () => door.exitCode() !== null || (await claims()) >= partitions,
+    )
+    if (door.exitCode() === null) return door
+    await door.stop()
+  }
+  throw new Error('Cannot start the consumer: it ended ten times')
+}
+
 /** Waits until `look` gives something; rejects with `what` when the time is over. */
 export async function until<T>(
   what: string,

@@ -1,7 +1,8 @@
-import { afterAll, setDefaultTimeout } from 'bun:test'
-import { stopStack } from './stack.ts'
+import { afterAll } from 'bun:test'
 
 /** Loaded before every test run (bunfig.toml): the servers that any test asked for end with the run. */
-afterAll(stopStack, 60_000)
-// real servers on a busy machine; bunfig.toml's own timeout is not read
-setDefaultTimeout(30_000)
+afterAll(async () => {
+  if (!('testStack' in globalThis)) return
+  const { stopStack } = await import('./stack.ts')
+  await stopStack()
+}, 60_000)

@@ -133,7 +133,7 @@ const POLL_MS = 5000
 /** versions kept ready: those in force and those that a partition read again may meet */
 const KEPT = 32
 
-export function createBooks(database: Database): Books {
+export function createBooks(database: Pick<Database, 'sql'>): Books {
   const known = new Map<number, Rules>([[0, NO_RULES]])
   let latest = NO_RULES
 

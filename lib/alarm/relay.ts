@@ -1,6 +1,6 @@
 import { ask, type Database } from '../db/connect.ts'
 import { log } from '../log.ts'
-import { DeadlineError, sleep } from '../run.ts'
+import { sleep } from '../run.ts'
 
 /**
  * The outbox relay: sends what the transactions left in table outbox to its topic, oldest first, and marks it after the
@@ -55,7 +55,7 @@ export async function runRelay(database: Database, publish: Publish, signal: Abo
     } catch (error) {
       if (signal.aborted) break
       log.warn('outbox.not_relayed', { error: error as Error })
-      if (error instanceof DeadlineError) database.renew()
+      database.renewAfter(error)
       await sleep(BACKOFF_MS, signal)
     }
   }

@@ -11,7 +11,7 @@ import { parseMicrosAssumingUtc } from '../time.ts'
 const HELP = `Usage: bun run detect FILE… --out DIR [--learn 400] [--json]
 
 The consumer's own detectors on recordings, offline, at the product's default thresholds: adaptive, baseline
-(for sensors of 30 seconds or faster) and quality for one value, equipment for many channels. Fixed limits need limits
+(for sensors of 15 seconds or faster) and quality for one value, equipment for many channels. Fixed limits need limits
 and are left out.
 
 One value (timestamp,value; separated by commas):

@@ -11,7 +11,7 @@ heartbeats every producer and consumer. Works for the local stack, for container
 
   --json   as JSON
 
-exit 0 all is well · 1 something is not · 69 Kafka or PostgreSQL does not answer`
+exit 0 all is well · 1 something is not · 69 no Kafka node answers, or PostgreSQL does not`
 
 interface Check {
   name: string
@@ -44,13 +44,15 @@ await command({
   },
 })
 
+/** One node of three may be away; Kafka is down when none answers. */
 async function brokers(config: Config): Promise<Check[]> {
-  return Promise.all(
-    config.KAFKA_BROKERS.map(async (broker) => {
-      const ok = await anyBrokerAnswers([broker])
-      return { name: `kafka ${broker}`, ok, detail: ok ? 'answers' : 'does not answer', isBase: true }
-    }),
-  )
+  const answers = await Promise.all(config.KAFKA_BROKERS.map((broker) => anyBrokerAnswers([broker])))
+  return config.KAFKA_BROKERS.map((broker, i) => ({
+    name: `kafka ${broker}`,
+    ok: answers[i] === true,
+    detail: answers[i] ? 'answers' : 'does not answer',
+    isBase: !answers.includes(true),
+  }))
 }
 
 async function database(config: Config): Promise<Check> {

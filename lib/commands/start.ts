@@ -60,6 +60,12 @@ async function start(wanted: Wanted, signal: AbortSignal): Promise<number> {
       EXIT.fault,
     )
   }
+  if (config.FLEET !== 'factory' && config.FLEET !== 'soda' && !process.env.SCHEMA_REGISTRY_URL) {
+    throw new Stop(
+      `Cannot start fleet ${config.FLEET}: it needs a schema registry, and the local stack has none yet: set SCHEMA_REGISTRY_URL, or docker compose --profile iot up -d`,
+      EXIT.unavailable,
+    )
+  }
   if (wanted.fresh) await removeState(dir)
 
   const up = (onSupervisor?: () => void) => bringUp(config, [...LAYERS], { stages, signal, onSupervisor })

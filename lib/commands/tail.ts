@@ -1,5 +1,5 @@
 import { parseConfig } from '../config.ts'
-import { closeSql, connect, type Sql } from '../db/connect.ts'
+import { closeSql, connect, learnRoles, type Sql } from '../db/connect.ts'
 import { EXIT, sleep, Stop } from '../run.ts'
 
 /** What is shown once: its identity among the others, its line, and the same as data. */
@@ -26,7 +26,9 @@ export async function tail(options: {
   signal: AbortSignal
 }): Promise<number> {
   const { look, json, signal } = options
-  const sql = connect(parseConfig().DATABASE_URL, { name: options.name, role: 'monitor', max: 1 })
+  const url = parseConfig().DATABASE_URL
+  await learnRoles(url)
+  const sql = connect(url, { name: options.name, role: 'monitor', max: 1 })
   const seen = new Set<string>()
   let left = options.count ?? Number.POSITIVE_INFINITY
   let answeredAt = Date.now()

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../config.ts'
-import { ask, closeSql, connect } from '../db/connect.ts'
+import { ask, closeSql, connect, learnRoles } from '../db/connect.ts'
 import { acceptNewLog } from '../ingest/accept.ts'
 import { clusterView, kafkaClients, type ClusterView } from '../kafka/client.ts'
 import {
@@ -81,6 +81,7 @@ function parse() {
 }
 
 async function accept(config: Config, view: ClusterView, clusterId: string, topic: string): Promise<number> {
+  await learnRoles(config.DATABASE_URL)
   const sql = connect(config.DATABASE_URL, { name: 'topics', max: 1 })
   try {
     const lines = await acceptNewLog(sql, clusterId, topic, await view.offsets(topic))

@@ -1,7 +1,7 @@
 import postgres from 'postgres'
 import { log } from '../log.ts'
-import { withDeadline } from '../run.ts'
-import type { Role } from './migrate.ts'
+import { DeadlineError, withDeadline } from '../run.ts'
+import { ROLES, type Role } from './roles.ts'
 
 export type Sql = postgres.Sql<{ bigint: number }>
 export type Transaction = postgres.TransactionSql<{ bigint: number }>
@@ -22,6 +22,33 @@ export interface ConnectOptions {
   statementTimeoutMs?: number
 }
 
+/** Servers on which our roles can't be used, by their URL: there every connection is the owner's. */
+const withoutRoles = new Set<string>()
+
+/**
+ * Asks a server once, before the first connection under a role, whether it has our roles. Never throws, and takes 5 s
+ * at the most: a server that is away is taken for one that has them, as all have that we set up.
+ */
+export async function learnRoles(url: string): Promise<void> {
+  const sql = connect(url, { name: 'roles', max: 1 })
+  try {
+    const rows = await ask(
+      'look for the roles',
+      sql<{ usable: boolean }[]>`
+        select pg_has_role(current_user, r.oid, 'member') and coalesce(
+          has_table_privilege(r.oid, to_regclass('schema_migrations'), 'select') or r.rolname = 'migrator', true) as usable
+        from pg_roles r where r.rolname in ${sql([...ROLES])}`,
+      5000,
+    )
+    if (rows.length === ROLES.length && rows.every((row) => row.usable)) withoutRoles.delete(url)
+    else withoutRoles.add(url)
+  } catch (error) {
+    log.debug('database.roles_unknown', { error: error as Error })
+  } finally {
+    await closeSql(sql)
+  }
+}
+
 /**
  * A pool of connections to PostgreSQL under one role. Opens nothing until the first query. Time limits are the server's
  * (a frozen client must not hold locks) and, through `ask`, ours (a dead server must not hold us).
@@ -40,7 +67,7 @@ export function connect(url: string, options: ConnectOptions): Sql {
     connection: {
       application_name: options.name,
       timezone: 'UTC',
-      ...(options.role ? { role: options.role } : {}),
+      ...(options.role && !withoutRoles.has(url) ? { role: options.role } : {}),
       // Five seconds after its owner froze inside a transaction the row locks are free again.
       idle_in_transaction_session_timeout: 5000,
       lock_timeout: 5000,
@@ -49,10 +76,14 @@ export function connect(url: string, options: ConnectOptions): Sql {
   }) as Sql
 }
 
-/** A pool that can be thrown away: after a call without an answer its connections may hang for ever. */
+/**
+ * A pool that can be thrown away. After a call without an answer its connections may hang for ever; and one whose
+ * backend died inside a transaction rejects the next query and never answers the one after that (seen with 3.4.9).
+ */
 export interface Database {
   readonly sql: Sql
-  renew(): void
+  /** a new pool where the error says that a connection is lost; a refused statement leaves it alone */
+  renewAfter(error: unknown): void
   close(): Promise<void>
 }
 
@@ -62,10 +93,12 @@ export function createDatabase(url: string, options: ConnectOptions): Database {
     get sql() {
       return sql
     },
-    renew() {
+    renewAfter(error) {
+      if (!isConnectionLost(error)) return
       const old = sql
       sql = connect(url, options)
-      void old.end({ timeout: 0 }).catch(() => {})
+      // What others have under way on it may end well; what hangs is cut when it would have been given up anyway.
+      void old.end({ timeout: ANSWER_MS / 1000 }).catch(() => {})
     },
     close: () => closeSql(sql),
   }
@@ -92,6 +125,13 @@ export async function copyIn(tx: Transaction, statement: string, bytes: Buffer):
 /** SQLSTATE of what the server refused; null for everything else (a lost connection, a deadline). */
 export function sqlState(error: unknown): string | null {
   return error instanceof postgres.PostgresError ? error.code : null
+}
+
+/** No answer, a broken connection, or a server that is starting or stopping; as against: a statement was refused. */
+function isConnectionLost(error: unknown): boolean {
+  if (error instanceof DeadlineError) return true
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return /^(CONNECT|E[A-Z]+$|08|57P0)/.test(code)
 }
 
 /** Closes without waiting for what hangs. Closing twice is harmless. */

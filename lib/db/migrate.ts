@@ -3,12 +3,10 @@ import { join } from 'node:path'
 import postgres from 'postgres'
 import { log } from '../log.ts'
 import { EXIT, Stop } from '../run.ts'
-import type { Sql } from './connect.ts'
+import type { Sql, Transaction } from './connect.ts'
+import { ROLES, type Role } from './roles.ts'
 
 const SQL_DIR = join(import.meta.dir, '../../sql')
-/** Roles without login, granted to the user of DATABASE_URL; each program takes its own on (`set role`). */
-export const ROLES = ['migrator', 'consumer', 'producer', 'monitor'] as const
-export type Role = (typeof ROLES)[number]
 
 interface Migration {
   version: number
@@ -20,11 +18,12 @@ interface Migration {
 /**
  * Brings the database to the newest schema. Safe when many start at once (an advisory lock orders them) and when it is
  * already there. Throws Stop (78) where the database is newer than this program, or where a migration that has run was
- * edited since. Returns the names of what it applied.
+ * edited since. Where roles can't be created it goes on without them and their grants; they are made up for by the
+ * first run that finds the roles. Returns the names of what it applied. `directory` is another one in tests only.
  */
-export async function migrate(sql: Sql): Promise<string[]> {
-  await createRoles(sql)
-  const known = readMigrations()
+export async function migrate(sql: Sql, directory = SQL_DIR): Promise<string[]> {
+  const known = readMigrations(directory)
+  const hasRoles = await createRoles(sql)
   return sql.begin(async (tx) => {
     await tx`select pg_advisory_xact_lock(hashtext('schema migrations'))`
     await tx`set local client_min_messages = warning`
@@ -34,12 +33,15 @@ export async function migrate(sql: Sql): Promise<string[]> {
       select version, name, checksum from schema_migrations order by version`
     refuseStrangers(applied, known)
     const pending = known.filter((m) => !applied.some((a) => a.version === m.version))
+    if (hasRoles && applied.length > 0 && !(await hasGrants(tx))) {
+      for (const m of known) if (!pending.includes(m)) await tx.unsafe(grantsIn(m.text).join('\n'))
+    }
     for (const m of pending) {
-      await tx.unsafe(m.text)
+      await tx.unsafe(hasRoles ? m.text : m.text.replace(GRANT, ''))
       await tx`insert into schema_migrations (version, name, checksum) values (${m.version}, ${m.name}, ${m.checksum})`
       log.info('migration.applied', { name: m.name })
     }
-    await tx`grant select on schema_migrations to consumer, producer, monitor`
+    if (hasRoles) await tx`grant select on schema_migrations to consumer, producer, monitor`
     return pending.map((m) => m.name)
   }) as Promise<string[]>
 }
@@ -65,45 +67,70 @@ function refuseStrangers(
   }
 }
 
-function readMigrations(): Migration[] {
-  return readdirSync(SQL_DIR)
+/** Each at the beginning of a line of its own. */
+const GRANT = /^grant [^;]*;/gm
+
+function grantsIn(text: string): string[] {
+  return text.match(GRANT) ?? []
+}
+
+/** What is granted last stands for all of it: it is the same transaction. */
+async function hasGrants(tx: Transaction): Promise<boolean> {
+  const rows = await tx<{ yes: boolean }[]>`
+    select has_table_privilege('consumer', 'schema_migrations', 'select') as yes`
+  return rows[0]?.yes === true
+}
+
+function readMigrations(directory: string): Migration[] {
+  return readdirSync(directory)
     .filter((file) => /^\d{3}_.*\.sql$/.test(file))
     .sort()
     .map((name) => {
-      const text = readFileSync(join(SQL_DIR, name), 'utf8')
+      const text = readFileSync(join(directory, name), 'utf8')
       const checksum = new Bun.CryptoHasher('sha256').update(text).digest('hex')
       return { version: Number.parseInt(name, 10), name, text, checksum }
     })
 }
 
-/** Roles belong to the server, not to the database: another database's migration may be creating them right now. */
-async function createRoles(sql: Sql): Promise<void> {
+/**
+ * Roles belong to the server, not to the database: another database's migration may be creating them right now.
+ * False, with a warning, where this user may not create them.
+ */
+async function createRoles(sql: Sql): Promise<boolean> {
   for (const role of ROLES) {
-    await sql`select 1 from pg_roles where rolname = ${role}`.then(async (rows) => {
-      if (rows.length > 0) return
-      await sql.unsafe(`create role ${role} nologin`).catch((error: unknown) => {
-        if (!isRace(error)) throw rolesRefused(error)
-      })
+    const refused = (await createRole(sql, role)) ?? (await joinRole(sql, role))
+    if (!refused) continue
+    log.warn('database.without_roles', {
+      detail: `Cannot use the role ${role}: ${refused.message}: going on as the owner of the database; for least rights let an administrator create ${ROLES.join(', ')} (create role … nologin; grant … to this user), then run migrate again`,
     })
-    const member = await sql`select pg_has_role(current_user, ${role}, 'member') as yes`
-    if (!member[0]?.yes) {
-      await sql.unsafe(`grant ${role} to current_user`).catch((error: unknown) => {
-        if (!isRace(error)) throw rolesRefused(error)
-      })
-    }
+    return false
+  }
+  return true
+}
+
+async function createRole(sql: Sql, role: Role): Promise<Error | null> {
+  const known = await sql`select 1 from pg_roles where rolname = ${role}`
+  return known.length > 0 ? null : refusal(sql.unsafe(`create role ${role} nologin`))
+}
+
+async function joinRole(sql: Sql, role: Role): Promise<Error | null> {
+  const member = await sql`select pg_has_role(current_user, ${role}, 'member') as yes`
+  return member[0]?.yes ? null : refusal(sql.unsafe(`grant ${role} to current_user`))
+}
+
+/** The error where the server says that we may not; null where it is done, by us or by somebody else just now. */
+async function refusal(statement: PromiseLike<unknown>): Promise<Error | null> {
+  try {
+    await statement
+    return null
+  } catch (error) {
+    if (isRace(error)) return null
+    if (error instanceof postgres.PostgresError && error.code === '42501') return error
+    throw error
   }
 }
 
 /** duplicate object, unique violation, "tuple concurrently updated": somebody else has just done it */
 function isRace(error: unknown): boolean {
   return error instanceof postgres.PostgresError && ['42710', '23505', 'XX000'].includes(error.code)
-}
-
-function rolesRefused(cause: unknown): Stop {
-  const seen = cause instanceof Error ? cause.message : String(cause)
-  return new Stop(
-    `Cannot create the roles ${ROLES.join(', ')}: ${seen}: let an administrator create them (create role … nologin; grant … to this user), then start again`,
-    EXIT.config,
-    { cause },
-  )
 }

@@ -12,7 +12,7 @@ import {
   FIRST_AT,
   firstReading,
   HIGH,
-  HOUR_CELLS,
+  HOURS,
   INTERVAL,
   LAST_AT,
   learn,
@@ -34,12 +34,12 @@ import { advance, BINS, headLength, resetTails, surpriseOf, usualSize, type Tail
  * rarer than it speaks again.
  */
 export interface AdaptiveRule {
-  /** surprise at which a reading scores 0.5; sensors faster than one reading a minute need more (see thresholdAt) */
+  /** surprise at which a reading scores 0.5; sensors faster than two readings a minute need more (see thresholdAt) */
   readonly threshold: number
   /** local time minus UTC, for the hour of day */
   readonly utcOffsetMinutes: number
 }
-export const DEFAULT_ADAPTIVE_RULE: AdaptiveRule = { threshold: 3.6, utcOffsetMinutes: 0 }
+export const DEFAULT_ADAPTIVE_RULE: AdaptiveRule = { threshold: 3.55, utcOffsetMinutes: 0 }
 
 export interface AdaptiveState extends Tails, Memories {
   readonly bytes: Uint8Array
@@ -58,9 +58,9 @@ const RANGE_WEIGHT = 2
 const RANGE_FULL = 0.1
 /** what was seen in less than a day is no range yet: most sensors have a daily round */
 const DAY_MICROS = 86_400e6
-const MINUTE_MICROS = 60e6
+const SLOW_ENOUGH_MICROS = 30e6
 /** decades of surprise per decade of speed: more than one, because a fast sensor's slow residuals move together for long */
-const SPEED = 2.3
+const SPEED = 3.5
 
 const PEAK = 0
 const AGE = 1
@@ -73,7 +73,7 @@ const COMBINED = STREAMS.length
 const TAILS = COMBINED + 1
 const HEAD = headLength(TAILS)
 const DOUBLES = MEMORIES + 1 + EPISODE + HEAD
-const BYTES = 8 * DOUBLES + 4 * (HOUR_CELLS + BINS * TAILS)
+const BYTES = 8 * DOUBLES + 4 * (HOURS + BINS * TAILS) + HOURS
 
 export const adaptive: Detector<AdaptiveState, AdaptiveRule> = {
   name: 'adaptive',
@@ -102,8 +102,9 @@ function layOut(bytes: Uint8Array): AdaptiveState {
     origin: doubles(1),
     episode: doubles(EPISODE),
     head: doubles(HEAD),
-    hours: new Float32Array(bytes.buffer, offset, HOUR_CELLS),
-    bins: new Float32Array(bytes.buffer, offset + 4 * HOUR_CELLS, BINS * TAILS),
+    hours: new Float32Array(bytes.buffer, offset, HOURS),
+    bins: new Float32Array(bytes.buffer, offset + 4 * HOURS, BINS * TAILS),
+    taught: new Uint8Array(bytes.buffer, BYTES - HOURS, HOURS),
   }
 }
 
@@ -163,9 +164,9 @@ export function rarityOf({ episode }: AdaptiveState): number {
   return 10 ** -episode[RARITY]!
 }
 
-/** The faster a sensor, the more chances to be wrong in a day: from one reading a minute on, the bar rises with speed. */
+/** The faster a sensor, the more chances to be wrong in a day: from two readings a minute on, the bar rises with speed. */
 export function thresholdAt(rule: AdaptiveRule, intervalMicros: number): number {
-  return rule.threshold + SPEED * Math.max(0, Math.log10(MINUTE_MICROS / Math.max(1e3, intervalMicros)))
+  return rule.threshold + SPEED * Math.max(0, Math.log10(SLOW_ENOUGH_MICROS / Math.max(1e3, intervalMicros)))
 }
 
 /** The surprise if it may speak now, else 0; moves the episode. */

@@ -25,7 +25,7 @@ export interface BaselineRule {
   /** sensors slower than this are left alone */
   readonly slowestMicros: number
 }
-export const DEFAULT_BASELINE_RULE: BaselineRule = { threshold: 5.6, slowestMicros: 30e6 }
+export const DEFAULT_BASELINE_RULE: BaselineRule = { threshold: 5.6, slowestMicros: 15e6 }
 
 export interface BaselineState {
   readonly numbers: Float64Array

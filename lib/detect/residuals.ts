@@ -25,8 +25,6 @@ const HIGH_AT = 16
 export const FIRST_AT = 17
 export const MEMORIES = 18
 export const HOURS = 24
-/** per hour of day: usual value (minus the first value ever), then how many readings taught it */
-export const HOUR_CELLS = 2 * HOURS
 
 /** Tail k belongs to residual k. Signed residuals have two, because a drop can be rare where rises are common. */
 export const STREAMS = [
@@ -47,18 +45,23 @@ const PAUSE = 3
 /** an end of the known range that nothing came near for so long shrinks towards the level: one wild day is not for ever */
 const RANGE_MEMORY_MICROS = 60 * 24 * HOUR_MICROS
 const RANGE_NEAR = 0.1
+/** from here on an hour is a moving mean */
+const TAUGHT = 50
 const ROUNDING = 1e-6
 
 export interface Memories {
   readonly body: Float64Array
-  /** HOUR_CELLS: values relative to `origin`, so that single precision is enough */
+  /** usual value of each hour of the day, relative to `origin`, so that single precision is enough */
   readonly hours: Float32Array
+  /** how many readings taught it, counted to TAUGHT */
+  readonly taught: Uint8Array
   readonly origin: Float64Array
 }
 
-export function firstReading({ body, hours, origin }: Memories, at: number, value: number): void {
+export function firstReading({ body, hours, taught, origin }: Memories, at: number, value: number): void {
   body.fill(0)
   hours.fill(0)
+  taught.fill(0)
   origin[0] = value
   for (const i of [LOW, HIGH, LEVEL, PREVIOUS, RATIO_MEAN, FAST, SLOW]) body[i] = value
   for (const i of [FIRST_AT, LAST_AT, LOW_AT, HIGH_AT]) body[i] = at
@@ -73,7 +76,7 @@ export function learn(
   utcOffsetMinutes: number,
   sizes: Float64Array,
 ): number {
-  const { body: b, hours } = m
+  const { body: b, hours, taught } = m
   const n = ++b[COUNT]!
   const gap = at - b[LAST_AT]!
   b[LAST_AT] = at
@@ -90,7 +93,7 @@ export function learn(
   const off = value - level
   const change = paused ? 0 : Math.abs(value - b[PREVIOUS]!)
   const hour = hourOf(at, utcOffsetMinutes)
-  const seen = hours[HOURS + hour]!
+  const seen = taught[hour]!
   const usual = seen > 0 ? hours[hour]! + m.origin[0]! : level
   const offHour = value - usual
   const first = 1 / n
@@ -103,12 +106,9 @@ export function learn(
   b[SIDE] = side * b[SIDE]! > 0 ? b[SIDE]! + side : side
   b[RUN] = paused || value !== b[PREVIOUS]! ? 0 : b[RUN]! + 1
 
-  sizes[0] =
-    range > 0
-      ? Math.abs(
-          Math.log((Math.max(value, low) - low + floor) / (Math.max(b[RATIO_MEAN]!, low) - low + floor)),
-        )
-      : 0
+  const ratio =
+    range > 0 ? (Math.max(value, low) - low + floor) / (Math.max(b[RATIO_MEAN]!, low) - low + floor) : 1
+  sizes[0] = overRounding(Math.abs(Math.log(ratio)), ROUNDING)
   sizes[1] = overRounding(change, rounding)
   // an hour is known when it comes round again
   const wholeDay = at - b[FIRST_AT]! >= HOURS * HOUR_MICROS
@@ -125,7 +125,7 @@ export function learn(
   const most = 3 * b[SPREAD]!
   b[LEVEL] = level + rate * Math.max(-most, Math.min(most, off))
   b[RATIO_MEAN]! += Math.max(0.01, first) * (value - b[RATIO_MEAN]!)
-  hours[HOURS + hour] = Math.min(seen + 1, 50)
+  taught[hour] = Math.min(seen + 1, TAUGHT)
   hours[hour] = usual - m.origin[0]! + Math.max(0.02, 1 / (seen + 1)) * offHour
   b[PREVIOUS] = value
   const beyond = Math.max(0, value - high, low - value)
@@ -142,7 +142,7 @@ export function learn(
 /** What is usual at this hour, for the explanation. */
 export function usualAt(m: Memories, at: number, utcOffsetMinutes: number): number {
   const hour = hourOf(at, utcOffsetMinutes)
-  return m.hours[HOURS + hour]! > 0 ? m.hours[hour]! + m.origin[0]! : m.body[LEVEL]!
+  return m.taught[hour]! > 0 ? m.hours[hour]! + m.origin[0]! : m.body[LEVEL]!
 }
 
 function hourOf(at: number, utcOffsetMinutes: number): number {

@@ -58,7 +58,12 @@ export function layOut(options: LayoutOptions): SensorPlan[] {
   if (options.rate === null) return plant
   const times = Math.ceil(options.rate / totalRate(plant))
   const most = Math.max(options.sensorsPerType, Math.floor(LOAD_SENSORS / types.length))
-  return paced(standing(Math.min(options.sensorsPerType * times, most)), options.rate)
+  return paced(standing(Math.min(options.sensorsPerType * times, most)).map(asLoad), options.rate)
+}
+
+/** Load has sensors of its own: beside a plant that runs, one sensor must not speak with two voices. */
+function asLoad(sensor: SensorPlan): SensorPlan {
+  return { ...sensor, sensorId: `load-${sensor.sensorId}` }
 }
 
 /** Readings a second of all together. */

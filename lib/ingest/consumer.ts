@@ -20,6 +20,8 @@ import { createWorker, type Worker } from './worker.ts'
 
 /** fetches end at least twice a second: an older one means that the brokers do not answer */
 const FETCH_FRESH_MS = 3000
+/** a claim takes a tenth of a second; one that takes this long is told */
+const CLAIM_MS = 3000
 
 /**
  * A consumer: a member of the group, a worker for each of its partitions, and what it says of itself. Runs until the
@@ -155,6 +157,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
   async function reportLoop(until: AbortSignal): Promise<void> {
     let before = { processed: 0, at: performance.now() }
     let perSecond = 0
+    let committing = false
     for (let round = 0; !until.aborted; round++) {
       await sleep(1000, until)
       for (const worker of workers.values()) worker.tick()
@@ -165,7 +168,11 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       const status = statusOf()
       if (status !== 'paused') touchAlive(config.ALIVE_FILE)
       await health.report(reportOf(status, perSecond))
-      if (round % 5 === 4) await group.commit(committable())
+      // Not awaited: a frozen coordinator must not keep us from saying that we are alive.
+      if (round % 5 === 4 && !committing) {
+        committing = true
+        void group.commit(committable()).finally(() => (committing = false))
+      }
     }
   }
 
@@ -174,8 +181,17 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
   }
 
   function statusOf(): ConsumerReport['status'] {
-    if (paused || standing.size > 0) return 'paused'
+    if (pausedReason() !== null) return 'paused'
     return group.assigned().length > 0 ? 'active' : 'standby'
+  }
+
+  function pausedReason(): string | null {
+    if (standing.size > 0) return `stopped: ${[...standing].join(', ')}`
+    if (paused) return paused
+    const waiting = group.unclaimed().filter((u) => Date.now() - u.since > CLAIM_MS)
+    return waiting.length > 0
+      ? waiting.map((u) => `${u.topic}-${u.partition} not taken over: ${u.reason}`).join('; ')
+      : null
   }
 
   function reportOf(status: ConsumerReport['status'], perSecond: number): ConsumerReport {
@@ -190,7 +206,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       endToEndMs: mine.flatMap((w) => w?.stats.endToEndMs ?? []),
       errors,
       lastError,
-      pausedReason: paused ?? (standing.size > 0 ? `stopped: ${[...standing].join(', ')}` : null),
+      pausedReason: pausedReason(),
     }
   }
 

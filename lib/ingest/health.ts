@@ -1,7 +1,6 @@
 import { hostname } from 'node:os'
 import { ask, type Database } from '../db/connect.ts'
 import { log } from '../log.ts'
-import { DeadlineError } from '../run.ts'
 import type { Rebalance, TopicPartition } from '../kafka/group.ts'
 
 /** What a consumer says of itself, once a second, and the events around its assignments. Best effort: it never stops ingest. */
@@ -40,7 +39,7 @@ export function createConsumerHealth(database: Database, consumerId: string): Co
     try {
       await ask(what, query(), 5000)
     } catch (error) {
-      if (error instanceof DeadlineError) database.renew()
+      database.renewAfter(error)
       log.debug('health.not_written', { what, error: error as Error })
     }
   }

@@ -12,6 +12,8 @@ export interface KeyCache extends Keys {
   topic(name: string): Promise<number>
   /** the distinct sensors known by now */
   sensorCount(): number
+  /** the ways in which they have described themselves: rows of table sensors */
+  descriptionCount(): number
   isKnownSensor(sensorId: string): boolean
   /** makes sure that `sensor` and `run` can answer for all of these; one round trip where something is new */
   ensure(readings: Reading[], runIds: string[]): Promise<void>
@@ -82,6 +84,7 @@ export function createKeyCache(database: Database): KeyCache {
       return key
     },
     sensorCount: () => sensorIds.size,
+    descriptionCount: () => sensors.size,
     isKnownSensor: (id) => sensorIds.has(id),
     missing: (reading) => !sensors.has(readingKey(reading)),
     missingRun: (runId) => !runs.has(runId),
@@ -143,7 +146,8 @@ function toRow(r: Reading): Omit<SensorRow, 'sensor_key'> {
   }
 }
 
-function readingKey(r: Reading): string {
+/** Equal for readings that share a row of table sensors. */
+export function readingKey(r: Reading): string {
   return rowKey(toRow(r))
 }
 

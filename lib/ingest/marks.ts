@@ -51,7 +51,10 @@ export function place(mark: Mark, seq: number, content: number): Place {
 export function leaveOpen(mark: Mark, seq: number): Range | null {
   if (seq <= mark.high) return null
   const skipped = seq > mark.high + 1 ? { from: mark.high + 1, to: seq - 1 } : null
-  mark.missing.push({ from: mark.high + 1, to: seq })
+  const last = mark.missing.at(-1)
+  if (last && last.to === mark.high)
+    last.to = seq // a flood of broken messages is one range
+  else mark.missing.push({ from: mark.high + 1, to: seq })
   mark.high = seq
   return skipped
 }

@@ -66,3 +66,16 @@ export function createOutputs(): Outputs {
     newestMeasuredAt: -Infinity,
   }
 }
+
+/** A transaction gets slower, not cheaper, beyond this (measured: flat from 5,000 rows). */
+const BATCH_ROWS = 10_000
+/** dead letters are larger and are inserted one by one: a batch of them takes a tenth of a second or two */
+const BATCH_LETTERS = 500
+const BATCH_LETTER_BYTES = 8 * 1024 * 1024
+
+/** How many transactions' worth has gathered: one is enough to write, a few are enough to wait. */
+export function batchesIn(outputs: Outputs): number {
+  const { length } = outputs.deadLetters
+  const bytes = outputs.deadLetters.reduce((sum, letter) => sum + (letter.message.value?.length ?? 0), 0)
+  return Math.max(outputs.copy.rows / BATCH_ROWS, length / BATCH_LETTERS, bytes / BATCH_LETTER_BYTES)
+}

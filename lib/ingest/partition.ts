@@ -3,7 +3,7 @@ import { LEVELS, type Identity, type Reading } from '../reading.ts'
 import { Fault, type Decoded } from './decode.ts'
 import { FLAG, NOT_LIVE } from './flags.ts'
 import { changeRules, judge, redescribe } from './judge.ts'
-import { createMark, leaveOpen, place, spill, type Mark } from './marks.ts'
+import { createMark, leaveOpen, MAX_RANGES, place, spill, type Mark } from './marks.ts'
 import type { Message, Outputs } from './outputs.ts'
 import { createSensor, judgedBy, type SensorState } from './sensor.ts'
 
@@ -40,6 +40,8 @@ const CLOCK_BEHIND = 30 * 86_400 * 1_000_000
 const CLOCK_AHEAD = 5 * 60 * 1_000_000
 /** runs of one source whose marks are kept; an older one would have to come back after sixteen new spools */
 const RUNS_KEPT = 16
+/** beyond so many known sources a broken message of an unknown one leaves no mark */
+const BROKEN_SOURCES_KEPT = 1000
 
 export function createState(): PartitionState {
   return { sensors: new Map(), marks: new Map(), rules: NO_RULES, relearning: new Map() }
@@ -47,6 +49,11 @@ export function createState(): PartitionState {
 
 export interface Processor {
   process(message: Message, decoded: Decoded | Fault, identity: Identity | null): void
+  /**
+   * At the end of a chunk: ranges beyond what is kept in memory go out, to be stored with the batch. Not earlier,
+   * because the chunk itself may still fill one of them; never while the log is read again.
+   */
+  settle(): void
   /** from this offset on these rules judge; `outputs` null: that they do is stored already */
   activate(rules: Rules, fromOffset: number, outputs: Outputs | null): void
 }
@@ -58,12 +65,22 @@ export function createProcessor(
   keys: Keys,
   detectedBy: string,
 ): Processor {
+  const crowded = new Map<Mark, { source: string; runId: string }>()
   const sourceAt = (offset: number) => ({ topic: where.topic, partition: where.partition, offset })
 
   return {
     process(message, decoded, identity) {
       if (decoded instanceof Fault) deadLetter(message, decoded, identity)
       else if (decoded.readings.length > 0) store(message, decoded, identity)
+    },
+    settle() {
+      const outputs = out()
+      if (!outputs || crowded.size === 0) return
+      for (const [mark, of] of crowded) {
+        const ranges = spill(mark)
+        if (ranges.length > 0) outputs.spilled.push({ ...of, ranges })
+      }
+      crowded.clear()
     },
     activate(rules, fromOffset, outputs) {
       outputs?.activated.push({ version: rules.version, fromOffset })
@@ -76,11 +93,11 @@ export function createProcessor(
   function deadLetter(message: Message, fault: Fault, identity: Identity | null): void {
     const source = sourceFromKey(message.key)
     const outputs = out()
-    if (identity && source) {
+    if (identity && source && mayOpenMark(source, identity.runId)) {
       const mark = markOf(source, identity.runId)
       const skipped = leaveOpen(mark, identity.seq)
       if (outputs && skipped) outputs.counters.missing += skipped.to - skipped.from + 1
-      spillInto(outputs, mark, source, identity.runId)
+      noteRanges(mark, source, identity.runId)
     }
     if (!outputs) return
     outputs.counters.dead_lettered++
@@ -100,10 +117,11 @@ export function createProcessor(
       if (is.kind === 'filled') {
         flags |= FLAG.filled
         if (outputs) outputs.counters.filled++
+        noteRanges(mark, decoded.source, identity.runId)
       } else if (is.skipped) {
         flags |= FLAG.gapBefore
         if (outputs) outputs.counters.missing += is.skipped.to - is.skipped.from + 1
-        spillInto(outputs, mark, decoded.source, identity.runId)
+        noteRanges(mark, decoded.source, identity.runId)
       }
     } else {
       flags |= FLAG.unidentified
@@ -138,7 +156,7 @@ export function createProcessor(
       sensor.watermark = reading.measuredAt
       judge(sensor, judged, { reading, level, source: sourceAt(message.offset), detectedBy }, outputs)
     }
-    if (reading.measuredAt >= sensor.reading.measuredAt || sensor.count === 0) {
+    if (isShownNext(sensor, reading, flags)) {
       sensor.reading = reading
       sensor.level = level
       sensor.flags = flags
@@ -204,10 +222,23 @@ export function createProcessor(
     return mark
   }
 
-  function spillInto(outputs: Outputs | null, mark: Mark, source: string, runId: string): void {
-    const ranges = spill(mark)
-    if (outputs && ranges.length > 0) outputs.spilled.push({ source, runId, ranges })
+  /** Names in broken messages are anybody's: they neither fill the memory nor push a real run out of it. */
+  function mayOpenMark(source: string, runId: string): boolean {
+    const runs = state.marks.get(source)
+    return runs ? runs.has(runId) || runs.size < RUNS_KEPT : state.marks.size < BROKEN_SOURCES_KEPT
   }
+
+  function noteRanges(mark: Mark, source: string, runId: string): void {
+    if (mark.missing.length > MAX_RANGES) crowded.set(mark, { source, runId })
+  }
+}
+
+/** The newest is shown; a time that cannot be right only where there is nothing better, or it would stay for ever. */
+function isShownNext(sensor: SensorState, reading: Reading, flags: number): boolean {
+  if (sensor.count === 0) return true
+  const wrongNow = sensor.flags & FLAG.clock
+  if (wrongNow !== (flags & FLAG.clock)) return wrongNow !== 0
+  return reading.measuredAt >= sensor.reading.measuredAt
 }
 
 /** Whether the row in table sensors is the same. */

@@ -5,6 +5,7 @@ import { ask, copyIn, type Sql, type Transaction } from '../db/connect.ts'
 import { CHECKPOINT_VERSION } from './checkpoint.ts'
 import { COPY_COLUMNS } from './copy.ts'
 import { describeHeaders } from './identity.ts'
+import type { Range } from './marks.ts'
 import { createOutputs, type Outputs } from './outputs.ts'
 import type { SensorState } from './sensor.ts'
 
@@ -135,6 +136,23 @@ async function rememberGaps(tx: Transaction, batch: Batch): Promise<void> {
         on conflict (topic, partition, sensor_id, run_id, from_seq) do update set to_seq = excluded.to_seq`
     }
   }
+}
+
+/** What rememberGaps() put into the table of one source and run. */
+export async function readGaps(
+  sql: Sql,
+  topic: string,
+  partition: number,
+  source: string,
+  runId: string,
+): Promise<Range[]> {
+  const rows = await ask(
+    'read the open sequence numbers',
+    sql<Range[]>`
+      select from_seq as "from", to_seq as "to" from sequence_gaps
+      where topic = ${topic} and partition = ${partition} and sensor_id = ${source} and run_id = ${runId}`,
+  )
+  return rows.map(({ from, to }) => ({ from, to }))
 }
 
 async function activate(tx: Transaction, p: Position, outputs: Outputs): Promise<void> {

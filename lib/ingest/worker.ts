@@ -1,6 +1,5 @@
 import type { Books } from '../alarm/books.ts'
-import { DeadlineError } from '../run.ts'
-import { ask, type Database } from '../db/connect.ts'
+import type { Database } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { encodeCheckpoint } from './checkpoint.ts'
 import { claimPartition, type LogRange } from './claim.ts'
@@ -8,12 +7,15 @@ import type { Decoded, Decoder, Fault } from './decode.ts'
 import { createRulesInForce } from './in-force.ts'
 import { identityOf } from './identity.ts'
 import type { KeyCache } from './keys.ts'
-import { createOutputs, type Counters, type Message, type Outputs } from './outputs.ts'
+import type { Range } from './marks.ts'
+import { createNotices } from './notices.ts'
+import { batchesIn, createOutputs, type Message, type Outputs } from './outputs.ts'
 import { createProcessor, createState, type PartitionState } from './partition.ts'
-import { prepare, withinLimit } from './prepare.ts'
+import { prepare } from './prepare.ts'
 import type { SensorState } from './sensor.ts'
 import { createSilenceWatch } from './silent.ts'
-import { storeBatch } from './store.ts'
+import { createStats, remember, type WorkerStats } from './stats.ts'
+import { readGaps, storeBatch } from './store.ts'
 import { createSuspects } from './suspects.ts'
 
 /**
@@ -43,16 +45,6 @@ export interface Worker {
   readonly stats: WorkerStats
 }
 
-export interface WorkerStats {
-  processed: number
-  /** milliseconds of the last batches, from hand-over to COMMIT */
-  batchMs: number[]
-  /** milliseconds from measurement to COMMIT of the last batches' newest reading */
-  endToEndMs: number[]
-  stored: number
-  counters: Partial<Counters>
-}
-
 export interface WorkerOptions {
   database: Database
   keys: KeyCache
@@ -70,18 +62,12 @@ export interface WorkerOptions {
   now: () => number
 }
 
-/** A transaction gets slower, not cheaper, beyond this (measured: flat from 5,000 rows). */
-const BATCH_ROWS = 10_000
-/** rows that wait while a transaction runs; bounds memory to a few MB a partition */
-const BACKLOG_ROWS = 20_000
+/** batches that wait while a transaction runs; bounds memory to a few MB a partition */
+const BACKLOG_BATCHES = 2
 const LATEST_EVERY_MS = 1000
 const CHECKPOINT_EVERY_MS = 2000
 /** A checkpoint may take a twentieth of the time: with many sensors it is written less often. */
 const CHECKPOINT_SHARE = 20
-const STATS_KEPT = 256
-const remember = (ring: number[], value: number) => {
-  if (ring.push(value) > STATS_KEPT) ring.shift()
-}
 
 export function createWorker(options: WorkerOptions): Worker {
   const { database, keys, clusterId, topic, partition, now } = options
@@ -94,6 +80,8 @@ export function createWorker(options: WorkerOptions): Worker {
   let topicKey = 0
   let unshown = new Set<SensorState>()
   let writing: Promise<void> | null = null
+  /** messages in outputs, and when the first row of them was taken */
+  let gathered = 0
   let gatheredAt = 0
   let shownAt = 0
   let checkpointAt = 0
@@ -101,7 +89,7 @@ export function createWorker(options: WorkerOptions): Worker {
   let checkpointCostMs = 0
   let checkpointForced = false
   const suspects = createSuspects()
-  const stats: WorkerStats = { processed: 0, batchMs: [], endToEndMs: [], stored: 0, counters: {} }
+  const stats = createStats()
   const inForce = createRulesInForce(options.books, (...activation) => processor.activate(...activation))
   const silence = createSilenceWatch({
     database,
@@ -112,6 +100,7 @@ export function createWorker(options: WorkerOptions): Worker {
     alertTopic: options.alertTopic,
     now,
   })
+  const notices = createNotices(database, options.consumerId, topic, partition)
   let processor = newProcessor()
 
   function newProcessor() {
@@ -124,7 +113,15 @@ export function createWorker(options: WorkerOptions): Worker {
     )
   }
 
+  /** Every question of a claim may be the one that meets a dead connection. */
   async function claim(range: LogRange): Promise<number> {
+    return takeOver(range).catch((error: unknown) => {
+      database.renewAfter(error)
+      throw error
+    })
+  }
+
+  async function takeOver(range: LogRange): Promise<number> {
     write()
     await writing
     const held = owned && position === stored ? { epoch, nextOffset: stored } : null
@@ -139,15 +136,13 @@ export function createWorker(options: WorkerOptions): Worker {
       options.consumerId,
       range,
       held,
-    ).catch((error: unknown) => {
-      if (error instanceof DeadlineError) database.renew()
-      throw error
-    })
-    if (taken.notice) await tell(taken.notice)
+    )
+    if (taken.notice) await notices.tell(taken.notice)
     if (taken.state) {
       taken.state.rules = await inForce.load(taken.rules)
       state = taken.state
       outputs = createOutputs()
+      gathered = 0
       unshown = new Set(state.sensors.values())
       position = taken.readFrom
       checkpointOffset = taken.readFrom
@@ -178,25 +173,17 @@ export function createWorker(options: WorkerOptions): Worker {
       log.info('rules.activated', { topic, partition, version: state.rules.version, from_offset: position })
   }
 
-  async function tell(notice: { event: string; severity: string; message: string }): Promise<void> {
-    log.warn(notice.event, { topic, partition, detail: notice.message })
-    await ask(
-      'record the event',
-      database.sql`insert into system_events (source, event, severity, message, details)
-        values (${options.consumerId}, ${notice.event}, ${notice.severity}, ${notice.message},
-          ${JSON.stringify({ topic, partition })}::text::jsonb)`,
-    )
-  }
-
   async function take(messages: Message[]): Promise<void> {
     const mine = epoch
     const fresh = messages.filter((m) => m.offset >= position)
-    const decoded = fresh.map(
-      (m) => suspects.condemned(m.offset) ?? withinLimit(options.decode(m.value), keys, options.maxSensors),
-    )
+    const decoded = fresh.map((m) => suspects.condemned(m.offset) ?? options.decode(m.value))
     const identities = fresh.map((m) => identityOf(m.headers))
     try {
-      const fetched = await prepare({ database, keys, topic, partition, state }, decoded, identities)
+      const fetched = await prepare(
+        { keys, maxSensors: options.maxSensors, state, gaps },
+        decoded,
+        identities,
+      )
       if (fetched.length > 0) checkpointForced = true
       outputs.unspilled.push(...fetched)
     } catch (error) {
@@ -211,6 +198,7 @@ export function createWorker(options: WorkerOptions): Worker {
       if (outputs.copy.rows === 0) gatheredAt = now()
       position = message.offset // offsets may skip: what decides about suppressing is this message's own
       processor.process(message, decoded[i] as Decoded | Fault, identities[i] ?? null)
+      if (position >= stored) gathered++
       position = message.offset + 1
       stats.processed++
       if (suspects.isSuspect(position) && position > stored) {
@@ -218,7 +206,17 @@ export function createWorker(options: WorkerOptions): Worker {
         await writing
       }
     }
+    processor.settle()
     write()
+  }
+
+  async function gaps(source: string, runId: string): Promise<Range[]> {
+    // What we spilled ourselves is in the table only after its batch is stored.
+    while (owned && (writing || outputs.spilled.length > 0)) {
+      write()
+      await writing
+    }
+    return readGaps(database.sql, topic, partition, source, runId)
   }
 
   function write(): void {
@@ -252,7 +250,8 @@ export function createWorker(options: WorkerOptions): Worker {
     const started = now()
     const batch = outputs
     const next = position
-    const count = next - stored
+    const count = gathered // offsets may skip
+    gathered = 0
     outputs = createOutputs()
     for (const sensor of batch.touched) unshown.add(sensor)
     const showing = final || isLatestDue() ? unshown : null
@@ -291,13 +290,6 @@ export function createWorker(options: WorkerOptions): Worker {
     log.debug('batch.stored', { topic, partition, count, next_offset: next, ms: Math.round(now() - started) })
   }
 
-  function tellRelearning(): void {
-    const rules = [...state.relearning].map(([id, sensors]) => `${id} (${sensors} sensors)`).join(', ')
-    state.relearning.clear()
-    const message = `${topic}-${partition}: detectors of another version learn anew: ${rules}`
-    void tell({ event: 'detectors.relearning', severity: 'warning', message }).catch(() => {})
-  }
-
   /** In a transaction of its own, guarded like a batch; no batch is written meanwhile. */
   function watchSilence(): void {
     const mine = epoch
@@ -323,20 +315,20 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function fail(error: unknown): void {
     owned = false
-    if (error instanceof DeadlineError) database.renew()
+    database.renewAfter(error)
     options.onFailure(error)
   }
 
   return {
     claim,
     take,
-    isBacklogged: () => outputs.copy.rows >= (writing ? BACKLOG_ROWS : BATCH_ROWS),
+    isBacklogged: () => batchesIn(outputs) >= (writing ? BACKLOG_BATCHES : 1),
     async drained() {
       await writing
     },
     tick() {
       useRules()
-      if (state.relearning.size > 0) tellRelearning()
+      if (state.relearning.size > 0) notices.tellRelearning(state.relearning)
       write()
       if (owned && !writing && position === stored && options.isCaughtUp()) watchSilence()
     },

@@ -33,6 +33,14 @@ export interface TopicPartition {
   partition: number
 }
 
+export interface Unclaimed extends TopicPartition {
+  /** milliseconds since 1970 */
+  since: number
+  reason: string
+  /** it is Kafka that does not answer, not the database */
+  kafka: boolean
+}
+
 export interface Rebalance {
   type: 'rebalance_start' | 'rebalance_complete'
   /** milliseconds from the start (or from the request to join) to the new assignment */
@@ -61,6 +69,8 @@ export interface Group {
   assigned(): TopicPartition[]
   /** milliseconds since a fetch ended, with or without messages */
   fetchedMsAgo(): number
+  /** assigned, but not (yet) taken over: nothing of these is being read */
+  unclaimed(): Unclaimed[]
   /** lag tools read offsets from Kafka: told after PostgreSQL, best effort */
   commit(offsets: (TopicPartition & { offset: number })[]): Promise<void>
   /** leaves the group after the running batches */
@@ -75,6 +85,8 @@ const ASK_PEOPLE_MS = 10_000
 const CLAIM_BACKOFF_MS = [100, 200, 500, 1000, 2000, 5000]
 /** twice the session: by then a healthy member has fetched, or has been told that it is out */
 const SILENCE_MS = 20_000
+/** Kafka would not tell where an assigned partition begins and ends: by then every broker was asked more than once */
+const UNCLAIMED_MS = 30_000
 const WATCH_EVERY_MS = 2000
 
 export function createGroup(options: GroupOptions): Group {
@@ -83,6 +95,7 @@ export function createGroup(options: GroupOptions): Group {
   const stopping = new AbortController()
   let assignment = new Map<string, TopicPartition>()
   let generation = 0
+  const unclaimed = new Map<string, Unclaimed>()
   let rebalanceStartedAt: number | null = null
   let fetchedAt = Date.now()
   let watch: ReturnType<typeof setInterval> | null = null
@@ -95,7 +108,7 @@ export function createGroup(options: GroupOptions): Group {
     minBytes: 1,
     maxBytes: 4 * 1024 * 1024,
     maxWaitTimeInMs: 500, // a fetch returns with the first byte: longer waits cost nothing but time to notice a pause
-    metadataMaxAge: 30_000,
+    metadataMaxAge: 4000, // a frozen leader says nothing: who leads now is asked of the others this often
     allowAutoTopicCreation: false,
     readUncommitted: false,
     retry: { retries: 8, initialRetryTime: 200, maxRetryTime: 2000, factor: 0.2, multiplier: 2 },
@@ -113,6 +126,9 @@ export function createGroup(options: GroupOptions): Group {
     assignment = next
     generation++
     fetchedAt = Date.now()
+    unclaimed.clear()
+    for (const [id, tp] of next)
+      unclaimed.set(id, { ...tp, since: Date.now(), reason: 'being claimed', kafka: false })
     options.onRebalance({
       type: 'rebalance_complete',
       durationMs: rebalanceStartedAt === null ? payload.duration : Date.now() - rebalanceStartedAt,
@@ -147,16 +163,22 @@ export function createGroup(options: GroupOptions): Group {
 
   async function claimLoop(tp: TopicPartition, mine: number, delayMs: number): Promise<void> {
     await sleep(delayMs, stopping.signal)
+    const id = `${tp.topic}-${tp.partition}`
     for (let attempt = 0; mine === generation && !stopping.signal.aborted; attempt++) {
+      let kafka = true
       try {
         const range = await rangeOf(tp)
         if (mine !== generation) return
+        kafka = false
         const offset = await owner.claim(tp.topic, tp.partition, range)
         if (mine !== generation || stopping.signal.aborted) return
         consumer.seek({ ...tp, offset: String(offset) })
         consumer.resume(byTopic([tp]))
+        unclaimed.delete(id)
         return
       } catch (error) {
+        const since = unclaimed.get(id)?.since ?? Date.now()
+        if (mine === generation) unclaimed.set(id, { ...tp, since, reason: (error as Error).message, kafka })
         const waitsForPeople = owner.isFinal(error)
         if (!waitsForPeople) log.warn('partition.claim_failed', { ...tp, attempt, error: error as Error })
         await sleep(
@@ -215,6 +237,13 @@ export function createGroup(options: GroupOptions): Group {
   }
 
   function watchProgress(): void {
+    for (const u of unclaimed.values()) {
+      if (u.kafka && Date.now() - u.since > UNCLAIMED_MS) {
+        options.onDead(
+          `${u.topic}-${u.partition} could not be claimed for ${UNCLAIMED_MS / 1000} s: ${u.reason}`,
+        )
+      }
+    }
     if (Date.now() - fetchedAt > SILENCE_MS) options.onDead(`no fetch has ended for ${SILENCE_MS / 1000} s`)
   }
 
@@ -236,10 +265,17 @@ export function createGroup(options: GroupOptions): Group {
       const tp = assignment.get(`${topic}-${partition}`)
       if (!tp || stopping.signal.aborted) return
       consumer.pause(byTopic([tp]))
+      unclaimed.set(`${topic}-${partition}`, {
+        ...tp,
+        since: Date.now(),
+        reason: 'being claimed',
+        kafka: false,
+      })
       void claimLoop(tp, generation, delayMs)
     },
     assigned: () => [...assignment.values()],
     fetchedMsAgo: () => Date.now() - fetchedAt,
+    unclaimed: () => [...unclaimed.values()],
     async commit(offsets) {
       if (offsets.length === 0 || stopping.signal.aborted) return
       await consumer

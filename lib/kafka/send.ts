@@ -42,6 +42,8 @@ type Attempt = { outcome: 'acked' } | { outcome: 'unknown' | 'refused'; reason: 
 const BACK_OFF_MS = { first: 100, last: 5000 }
 const ROUNDS_BEFORE_RENEWAL = 3
 const TOPIC_CHECK_MS = 2000 // a topic that is missing or differs is looked at again after this
+/** An answer that comes later than this after the end is not waited for: its messages are sent again. */
+const CLOSE_MS = 3000
 const UNKNOWN_TOPIC = 'UNKNOWN_TOPIC_OR_PARTITION'
 const FOR_GOOD = new Set([
   'MESSAGE_TOO_LARGE',
@@ -238,7 +240,8 @@ export function startSender(options: SenderOptions): Sender {
     async close() {
       stop.abort()
       for (const worker of workers.values()) worker.wake()
-      await Promise.all([...workers.values()].map((worker) => worker.done))
+      const done = Promise.all([...workers.values()].map((worker) => worker.done))
+      await Promise.race([done, sleep(CLOSE_MS)])
       await Promise.all([outlet.close(), view.close()])
     },
   }

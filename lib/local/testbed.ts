@@ -38,7 +38,7 @@ export interface TestPostgres extends TestServer {
   url: string
 }
 
-const READY_MS = 60_000 // a cold start of three nodes on two busy cores takes 12–25 s
+const READY_MS = 90_000 // 4 s on a quiet machine; fifty seconds were seen with thirty other processes wanting two cores
 
 export interface TestOptions {
   /** data and logs; the caller's, also to delete */

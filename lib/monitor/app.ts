@@ -1,48 +1,77 @@
-import { Hono, type Context } from 'hono'
-import type { z } from 'zod'
-import { z as schema } from 'zod'
+import { Hono, type MiddlewareHandler } from 'hono'
+import { z } from 'zod'
+import type { Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
-import * as answers from './answers.ts'
+import { alarmEndpoints } from './api/alarms.ts'
+import { incidentEndpoints } from './api/incidents.ts'
+import { liveEndpoints } from './api/live.ts'
+import { logbookEndpoints } from './api/logbook.ts'
+import { sensorEndpoints } from './api/sensors.ts'
+import { json, register } from './endpoint.ts'
+import { exportEndpoints } from './export.ts'
 import { createDataFeed } from './feed.ts'
+import type { Incident } from './incident/incident.ts'
 import type { Metrics } from './metrics.ts'
-import { createChannel, type Channel } from './page/channel.ts'
-import { documentOf } from './page/document.ts'
-import { overview } from './page/overview.ts'
-import * as present from './present.ts'
+import { clientOf } from './guard.ts'
+import { openApi } from './openapi.ts'
+import { servePages } from './pages.ts'
+import type { Rule } from './plan.ts'
 import { parseQuery, Problem, problemResponse } from './problem.ts'
 import { readPublicFiles } from './public.ts'
+import { createRecall } from './recall.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { Streams } from './stream.ts'
+import { createViews } from './views.ts'
 
 export interface AppOptions {
   /** the newest snapshot; no route asks Kafka, and live routes ask nobody */
   current: () => Snapshot
+  /** the pool of the moment */
+  sql: () => Sql
   streams: Streams
+  metrics: Metrics
+  rules: () => Rule[]
+  alertTopic: string
+  version: string
+  /** somebody changed an alarm: the sampler may look at once */
+  onChange: () => void
+  /** the newest incidents of this process */
+  recentIncidents: () => Incident[]
+  /** who may ask, and how often */
+  guard: MiddlewareHandler
   /** parse every answer by its schema before it is sent: in tests and development */
   checkAnswers: boolean
-  metrics: Metrics
   clock?: () => number
 }
 
-type Env = { Variables: { requestId: string } }
-
 /** All routes. Without a server in it, so that tests call `app.request()`. */
-export function createApp(options: AppOptions): Hono<Env> {
-  const { current, streams } = options
+export function createApp(options: AppOptions): Hono {
+  const { current, sql, streams } = options
   const clock = options.clock ?? Date.now
-  const files = readPublicFiles()
+  const outage = () => current().consumers.error?.detail ?? null
+  const recall = createRecall(clock, outage)
+  const views = createViews(current, options.recentIncidents, clock)
   const data = createDataFeed(current, clock)
-  const views = new Map<string, Channel>([
-    [
-      'overview',
-      createChannel(
-        () => overview(current()),
-        () => current().number,
-        clock,
-      ),
-    ],
-  ])
-  const app = new Hono<Env>()
+  const files = readPublicFiles()
+  const incidents = { sql, recall, clock, recent: options.recentIncidents }
+  const endpoints = [
+    ...liveEndpoints(current),
+    ...alarmEndpoints({
+      sql,
+      recall,
+      outage,
+      clock,
+      alertTopic: options.alertTopic,
+      rules: options.rules,
+      onChange: options.onChange,
+    }),
+    ...sensorEndpoints({ current, sql, recall, clock }),
+    ...logbookEndpoints({ sql, recall }),
+    ...incidentEndpoints(incidents),
+    ...exportEndpoints(sql, clock),
+  ]
+  const description = openApi(endpoints, options.version)
+  const app = new Hono()
 
   app.use('*', async (c, next) => {
     c.set('requestId', Bun.randomUUIDv7())
@@ -50,6 +79,7 @@ export function createApp(options: AppOptions): Hono<Env> {
     for (const [name, value] of SECURITY_HEADERS) c.res.headers.set(name, value)
     c.res.headers.set('x-request-id', c.get('requestId'))
   })
+  app.use('*', options.guard)
   app.onError((error, c) => {
     if (error instanceof Problem) return problemResponse(c, error)
     log.error('request.failed', { path: c.req.path, request_id: c.get('requestId'), error })
@@ -58,82 +88,41 @@ export function createApp(options: AppOptions): Hono<Env> {
       new Problem(500, 'Internal error', 'The log has the reason under this request_id'),
     )
   })
-  app.notFound((c) =>
-    problemResponse(c, new Problem(404, 'Not found', `Nothing is at ${c.req.path.slice(0, 200)}`)),
-  )
-
-  const none = schema.object({})
-  const limited = schema.object({ limit: schema.coerce.number().int().min(1).max(500).default(50) })
-  const send = <T>(c: Context, shape: z.ZodType<T>, value: T) => {
-    if (options.checkAnswers) shape.parse(value)
-    return json(c, value)
-  }
-
-  app.get('/api/system-status', (c) => {
-    parseQuery(c, none)
-    return send(c, answers.systemStatus, present.presentSystemStatus(current()))
-  })
-  app.get('/api/consumer-health', (c) => {
-    parseQuery(c, none)
-    return send(c, answers.consumerHealth, present.presentConsumerHealth(current()))
-  })
-  app.get('/api/producer-health', (c) => {
-    parseQuery(c, none)
-    return send(c, answers.producerHealth, present.presentProducerHealth(current()))
-  })
-  app.get('/api/partition-assignment', (c) => {
-    parseQuery(c, none)
-    return send(c, answers.partitionAssignment, present.presentPartitionAssignment(current()))
-  })
-  app.get('/api/real-time-metrics', (c) => {
-    parseQuery(c, none)
-    return send(c, answers.realTimeMetrics, present.presentRealTimeMetrics(current()))
-  })
-  app.get('/api/recent-alerts', (c) => {
-    const { limit } = parseQuery(c, limited)
-    return send(c, answers.recentAlerts, present.presentRecentAlerts(current(), limit))
+  app.notFound((c) => {
+    const there = endpoints.filter((e) =>
+      new RegExp(`^${e.path.replace(/:\w+/g, '[^/]+')}$`).test(c.req.path),
+    )
+    const allow = there.map((e) => e.method.toUpperCase()).join(', ')
+    if (allow !== '')
+      return problemResponse(
+        c,
+        new Problem(405, 'Method not allowed', `This path knows ${allow}`, undefined, { allow }),
+      )
+    return problemResponse(c, new Problem(404, 'Not found', `Nothing is at ${c.req.path.slice(0, 200)}`))
   })
 
-  app.get('/livez', (c) => c.text('alive\n', 200, NO_STORE))
-  app.get('/readyz', (c) => {
-    const { verbose } = parseQuery(c, schema.object({ verbose: schema.string().optional() }))
-    const s = current()
-    const checks = {
-      postgresql: s.consumers.status,
-      kafka: s.kafka.status === 'ok' && s.kafka.data === null ? 'stale' : s.kafka.status,
-    }
-    const ready = Object.values(checks).every((status) => status === 'ok')
-    const body =
-      verbose === undefined
-        ? { ready }
-        : { ready, checks, errors: { postgresql: s.consumers.error, kafka: s.kafka.error }, at: s.at }
-    return c.json(body, ready ? 200 : 503, NO_STORE)
-  })
+  for (const e of endpoints) register(app, e, options.checkAnswers)
+  servePages(app, { current, sql, recall, views, clock, openApi: description, incidents })
 
+  app.get('/openapi.json', (c) => json(c, description))
   app.get('/metrics', async (c) =>
     c.body(await options.metrics.render(), 200, { ...NO_STORE, 'content-type': options.metrics.contentType }),
   )
-
-  app.get('/', (c) => {
-    const channel = viewOf('overview')
-    const { version, tree } = channel.current()
-    return c.html(
-      documentOf({ title: 'Plant monitor', tree, live: { view: 'overview', version }, serverTime: clock() }),
-      200,
-      NO_STORE,
-    )
+  app.get('/livez', (c) => c.text('alive\n', 200, NO_STORE))
+  app.get('/readyz', (c) => {
+    const { verbose } = parseQuery(c, z.object({ verbose: z.string().max(10).optional() }))
+    const { ready, ...rest } = readiness(current())
+    return c.json(verbose === undefined ? { ready } : { ready, ...rest }, ready ? 200 : 503, NO_STORE)
   })
+
   app.get('/tree', (c) => {
-    const { view } = parseQuery(c, schema.object({ view: schema.string().max(200) }))
+    const { view } = parseQuery(c, z.object({ view: z.string().max(200) }))
     return json(c, viewOf(view).current())
   })
   app.get('/events', (c) => {
     const { view, from } = parseQuery(
       c,
-      schema.object({
-        view: schema.string().max(200).optional(),
-        from: schema.coerce.number().int().min(0).optional(),
-      }),
+      z.object({ view: z.string().max(200).optional(), from: z.coerce.number().int().min(0).optional() }),
     )
     const last = Number.parseInt(c.req.header('last-event-id') ?? '', 10)
     const start = Number.isSafeInteger(last) ? last : (from ?? null)
@@ -146,7 +135,7 @@ export function createApp(options: AppOptions): Hono<Env> {
     return c.body(file.body, 200, { 'content-type': file.type, etag: file.etag, 'cache-control': 'no-cache' })
   })
 
-  function viewOf(name: string): Channel {
+  function viewOf(name: string) {
     const view = views.get(name)
     if (!view)
       throw new Problem(422, 'Query not understood', undefined, [
@@ -157,6 +146,20 @@ export function createApp(options: AppOptions): Hono<Env> {
   return app
 }
 
+/** Ready: PostgreSQL and Kafka answered the newest question. */
+function readiness(s: Snapshot) {
+  const checks = {
+    postgresql: s.consumers.status,
+    kafka: s.kafka.status === 'ok' && s.kafka.data === null ? 'stale' : s.kafka.status,
+  }
+  return {
+    ready: Object.values(checks).every((status) => status === 'ok'),
+    checks,
+    errors: { postgresql: s.consumers.error, kafka: s.kafka.error },
+    at: s.at,
+  }
+}
+
 const NO_STORE = { 'cache-control': 'no-store' }
 
 const SECURITY_HEADERS: [string, string][] = [
@@ -165,23 +168,9 @@ const SECURITY_HEADERS: [string, string][] = [
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
   ],
   ['x-content-type-options', 'nosniff'],
-  ['referrer-policy', 'no-referrer'],
+  // A form without scripts returns to the page that it stood on.
+  ['referrer-policy', 'same-origin'],
   ['cross-origin-opener-policy', 'same-origin'],
   ['cross-origin-resource-policy', 'same-origin'],
   ['x-frame-options', 'DENY'],
 ]
-
-function json(c: Context, value: unknown): Response {
-  const body = JSON.stringify(value)
-  const etag = `W/"${Bun.hash.wyhash(body).toString(36)}"`
-  const headers = { etag, 'cache-control': 'no-store', 'content-type': 'application/json; charset=utf-8' }
-  if (c.req.header('if-none-match') === etag) return c.body(null, 304, headers)
-  return c.body(body, 200, headers)
-}
-
-/** Address of the client; null for this machine (and for tests, which have no server). */
-function clientOf(c: Context): string | null {
-  const server = c.env as { requestIP?: (request: Request) => { address: string } | null } | undefined
-  const address = server?.requestIP?.(c.req.raw)?.address ?? null
-  return address === null || address === '::1' || /^(::ffff:)?127\./.test(address) ? null : address
-}

@@ -13,8 +13,16 @@ export type ProducerStatus =
 
 const GOODBYES = new Set(['stopped', 'finished', 'failed'])
 
-export function statusByAge<T extends string>(written: T, heartbeatAgeS: number): T | 'stale' | 'dead' {
+/** Without a connection two missed heartbeats are enough: a killed process loses its connections at once. */
+const LOST_AFTER_S = 2
+
+export function statusByAge<T extends string>(
+  written: T,
+  heartbeatAgeS: number,
+  connected = true,
+): T | 'stale' | 'dead' {
   if (GOODBYES.has(written)) return written
+  if (!connected && heartbeatAgeS >= LOST_AFTER_S && heartbeatAgeS < DEAD_AFTER_S) return 'stale'
   if (heartbeatAgeS < STALE_AFTER_S) return written
   return heartbeatAgeS < DEAD_AFTER_S ? 'stale' : 'dead'
 }

@@ -7,7 +7,7 @@ import type {
   realTimeMetrics,
   recentAlerts,
   systemStatus,
-} from './answers.ts'
+} from './answers/live.ts'
 import { groupVerdict } from './lag.ts'
 import type { AlertRow } from './questions/alerts.ts'
 import { worst, type Section } from './section.ts'
@@ -42,7 +42,7 @@ export function presentSystemStatus(s: Snapshot): z.infer<typeof systemStatus> {
           verdict: groupVerdict((s.partitions.data ?? []).map((p) => p.verdict)),
         }
       : null,
-    brokers: s.kafka.data?.brokers ?? [],
+    brokers: s.brokers,
     alerts: s.alerts.data?.counts ?? null,
     storage: s.storage.data,
     at: s.at,

@@ -1,6 +1,12 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
 
+declare module 'hono' {
+  interface ContextVariableMap {
+    requestId: string
+  }
+}
+
 /** Every fault of the API as RFC 9457 problem+json. `errors` names the fields, where fields were at fault. */
 export class Problem extends Error {
   constructor(
@@ -21,7 +27,7 @@ export function problemResponse(c: Context, p: Problem): Response {
     status: p.status,
     detail: p.detail,
     instance: new URL(c.req.url).pathname.slice(0, 500),
-    request_id: c.get('requestId') as string | undefined,
+    request_id: c.get('requestId'),
     errors: p.errors,
   }
   return c.body(JSON.stringify(body), p.status, {

@@ -16,6 +16,7 @@ const STYLE = 'text/css; charset=utf-8'
 const LIST: [name: string, path: string, type: string][] = [
   ['monitor.css', join(DIR, 'monitor.css'), STYLE],
   ['monitor.js', join(DIR, 'monitor.js'), SCRIPT],
+  ['charts.js', join(DIR, 'charts.js'), SCRIPT],
   ['patch.js', join(DIR, 'patch.js'), SCRIPT],
   ['icon.svg', join(DIR, 'icon.svg'), 'image/svg+xml'],
   ['uplot.js', join(MODULES, 'uplot/dist/uPlot.esm.js'), SCRIPT],

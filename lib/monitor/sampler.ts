@@ -3,6 +3,7 @@ import { log } from '../log.ts'
 import { sleep } from '../run.ts'
 import { askCluster, askEnds } from './cluster.ts'
 import type { Database } from './database.ts'
+import { createBrokerWatch } from './brokers.ts'
 import { statusByAge, type ConsumerStatus, type ProducerStatus } from './health.ts'
 import { createPartitionTracker } from './partitions.ts'
 import { alertCounts, openAndRecentAlerts } from './questions/alerts.ts'
@@ -11,6 +12,7 @@ import { recentSystemEvents } from './questions/events.ts'
 import { producers } from './questions/producers.ts'
 import { progress } from './questions/progress.ts'
 import { recentRebalances } from './questions/rebalances.ts'
+import { recentFlow, recentMinutes } from './questions/seed.ts'
 import { latestReadings } from './questions/sensors.ts'
 import { storage } from './questions/storage.ts'
 import { createRates } from './rates.ts'
@@ -32,6 +34,8 @@ export interface Sampler {
   run(signal: AbortSignal): Promise<void>
   /** one round, awaited: for tests and the first page */
   sampleOnce(): Promise<Snapshot>
+  /** alarms changed: look at once */
+  hurry(): void
 }
 
 export interface SamplerOptions {
@@ -60,6 +64,7 @@ export function createSampler(options: SamplerOptions): Sampler {
   const rates = createRates()
   const partitionTracker = createPartitionTracker()
   const sensorTracker = createSensorTracker(options.limitsOf)
+  const brokerWatch = createBrokerWatch(undefined, clock)
   const beats = new Map<string, boolean[]>()
   const history: FlowPoint[] = []
   const listeners = new Set<(snapshot: Snapshot) => void>()
@@ -79,8 +84,11 @@ export function createSampler(options: SamplerOptions): Sampler {
     progress: source(() => progress(database.sql()), 3000),
     sensors: source(async () => {
       const rows = await latestReadings(database.sql(), sensorsSeeded && tick % 30 !== 0 ? 5 : null)
-      sensorsSeeded = true
       sensorTracker.observe(rows, clock())
+      if (!sensorsSeeded) {
+        sensorsSeeded = true
+        await seed()
+      }
     }, 3000),
     alerts: source(async () => {
       const [list, counts] = await Promise.all([
@@ -95,7 +103,7 @@ export function createSampler(options: SamplerOptions): Sampler {
   }
   const kafka = {
     ends: createSource(
-      'Kafka does not answer',
+      'The end offsets can’t be had',
       () => askEnds(required(cluster), options.sourceTopics),
       10_000,
       clock,
@@ -108,6 +116,16 @@ export function createSampler(options: SamplerOptions): Sampler {
     ),
   }
   let snapshot = build(clock())
+
+  /** A past that another process saw; without it lines begin now, and nothing else is lost. */
+  async function seed(): Promise<void> {
+    const [minutes, flow] = await Promise.allSettled([
+      recentMinutes(database.sql()),
+      recentFlow(database.sql()),
+    ])
+    if (minutes.status === 'fulfilled') sensorTracker.seed(minutes.value)
+    if (flow.status === 'fulfilled') history.unshift(...flow.value.slice(-HISTORY_POINTS))
+  }
 
   function due(): Source<unknown>[] {
     const list: Source<unknown>[] = [sources.consumers, sources.producers, sources.progress, sources.sensors]
@@ -122,6 +140,7 @@ export function createSampler(options: SamplerOptions): Sampler {
 
   async function round(): Promise<void> {
     const endsDone = cluster ? kafka.ends.refresh() : null
+    const brokersDone = brokerWatch.look(kafka.cluster.read(clock()).data)
     if (cluster && tick % 3 === 0) void kafka.cluster.refresh()
     await sources.probe.refresh()
     const asked = due()
@@ -131,6 +150,7 @@ export function createSampler(options: SamplerOptions): Sampler {
       for (const s of asked) s.fail(sources.probe.read(clock()).error?.detail ?? 'no answer')
     }
     if (endsDone) await Promise.race([endsDone, sleep(100)])
+    await brokersDone
     tick++
   }
 
@@ -172,7 +192,7 @@ export function createSampler(options: SamplerOptions): Sampler {
     const consumerRows = sources.consumers.read(now)
     const consumerList = consumerRows.data?.map(({ written_status, ...row }): Consumer => ({
       ...row,
-      status: statusByAge(written_status as ConsumerStatus, row.heartbeat_age_s),
+      status: statusByAge(written_status as ConsumerStatus, row.heartbeat_age_s, row.connected),
       messages_per_second: rates.perSecond(`consumed ${row.consumer_id} ${row.instance_id}`, now),
       lag: null,
       beats: beats.get(row.consumer_id)?.slice() ?? [],
@@ -193,7 +213,7 @@ export function createSampler(options: SamplerOptions): Sampler {
     const producerRows = sources.producers.read(now)
     const producerList = producerRows.data?.map(({ written_status, ...row }): Producer => ({
       ...row,
-      status: statusByAge(written_status as ProducerStatus, row.heartbeat_age_s),
+      status: statusByAge(written_status as ProducerStatus, row.heartbeat_age_s, row.connected),
       messages_per_second: rates.perSecond(`sent ${row.producer_id} ${row.run_id}`, now),
     }))
     const alerts = sources.alerts.read(now)
@@ -218,6 +238,7 @@ export function createSampler(options: SamplerOptions): Sampler {
       events: sources.events.read(now),
       storage: sources.storage.read(now),
       kafka: kafkaSection,
+      brokers: brokerWatch.view(kafkaSection.data),
     }
     return { ...facts, number: tick, verdict: verdictOf(facts, now) }
   }
@@ -268,6 +289,10 @@ export function createSampler(options: SamplerOptions): Sampler {
       return () => listeners.delete(callback)
     },
     sampleOnce,
+    hurry() {
+      alertsChanged = true
+      wake()
+    },
     async run(signal) {
       database.onNotify(['alerts', 'rebalances'], (channel) => {
         if (channel === 'alerts') alertsChanged = true

@@ -1,9 +1,17 @@
 import { LEVELS } from '../reading.ts'
+import type { SeedPoint } from './questions/seed.ts'
 import type { SensorRow } from './questions/sensors.ts'
 import type { Sensor } from './snapshot.ts'
 
-/** Limits in force by sensor type; null: the ones that the producer named are shown. */
-export type LimitsOf = (sensorType: string) => { warning: number; critical: number } | null
+export interface Limits {
+  warning: number | null
+  critical: number | null
+  low_warning: number | null
+  low_critical: number | null
+}
+
+/** Limits in force; null: there is no rule, and the ones that the producer named are shown. */
+export type LimitsOf = (topic: string, sensorType: string) => Limits | null
 
 export const TREND_POINTS = 60
 export const TREND_STEP_MS = 15_000
@@ -15,12 +23,22 @@ interface Memory {
   row: SensorRow
   intervalS: number | null
   /** bucket number → sum and count, oldest first */
-  buckets: { number: number; sum: number; count: number }[]
+  buckets: Bucket[]
+  /** what was shown last, and of what: an unchanged sensor stays the same object, and costs nobody anything */
+  shown: { sensor: Sensor; row: SensorRow; newest: number } | null
+}
+
+interface Bucket {
+  number: number
+  sum: number
+  count: number
 }
 
 /** The newest reading of each sensor, its own rhythm and its last fifteen minutes, kept in memory: a page asks nobody. */
 export interface SensorTracker {
   observe(rows: readonly SensorRow[], now: number): void
+  /** minutes of the past, for lines that would otherwise begin with this process */
+  seed(points: readonly SeedPoint[]): void
   view(now: number, openAlarms: ReadonlyMap<string, number>): Sensor[]
 }
 
@@ -31,7 +49,7 @@ export function createSensorTracker(limitsOf: LimitsOf): SensorTracker {
       for (const row of rows) {
         const known = sensors.get(row.sensor_id)
         if (!known) {
-          sensors.set(row.sensor_id, remember({ row, intervalS: null, buckets: [] }, row, now))
+          sensors.set(row.sensor_id, remember({ row, intervalS: null, buckets: [], shown: null }, row, now))
           continue
         }
         if (row.readings === known.row.readings && row.measured_at === known.row.measured_at) continue
@@ -44,6 +62,20 @@ export function createSensorTracker(limitsOf: LimitsOf): SensorTracker {
         }
         known.row = row
         remember(known, row, now)
+      }
+    },
+    seed(points) {
+      const past = new Map<string, Bucket[]>()
+      for (const { sensor_id, at_ms, mean } of points) {
+        const list = past.get(sensor_id) ?? []
+        const first = Math.floor(at_ms / TREND_STEP_MS)
+        for (let i = 0; i < 60_000 / TREND_STEP_MS; i++) list.push({ number: first + i, sum: mean, count: 1 })
+        past.set(sensor_id, list)
+      }
+      for (const [id, memory] of sensors) {
+        const own = memory.buckets[0]?.number ?? Infinity
+        memory.buckets.unshift(...(past.get(id) ?? []).filter((b) => b.number < own))
+        memory.shown = null
       }
     },
     view(now, openAlarms) {
@@ -75,15 +107,25 @@ function remember(memory: Memory, row: SensorRow, now: number): Memory {
 
 function toSensor(memory: Memory, now: number, openAlarms: number, limitsOf: LimitsOf): Sensor {
   const { row, intervalS } = memory
-  const limits = limitsOf(row.sensor_type)
   const ageS = (now - Date.parse(row.updated_at)) / 1000
   const newest = Math.floor(now / TREND_STEP_MS)
+  const silent = intervalS !== null && ageS > Math.max(SILENT_AT_LEAST_S, SILENT_INTERVALS * intervalS)
+  const { shown } = memory
+  if (
+    shown?.row === row &&
+    shown.newest === newest &&
+    shown.sensor.silent === silent &&
+    shown.sensor.open_alarms === openAlarms
+  ) {
+    return shown.sensor
+  }
+  const limits = limitsOf(row.topic, row.sensor_type)
   const trend: (number | null)[] = new Array(TREND_POINTS).fill(null)
   for (const b of memory.buckets) {
     const index = TREND_POINTS - 1 - (newest - b.number)
     if (index >= 0 && index < TREND_POINTS) trend[index] = b.sum / b.count
   }
-  return {
+  const sensor: Sensor = {
     sensor_id: row.sensor_id,
     sensor_type: row.sensor_type,
     unit: row.unit,
@@ -100,10 +142,15 @@ function toSensor(memory: Memory, now: number, openAlarms: number, limitsOf: Lim
     offset: row.offset,
     readings: row.readings,
     interval_s: intervalS,
-    silent: intervalS !== null && ageS > Math.max(SILENT_AT_LEAST_S, SILENT_INTERVALS * intervalS),
-    warning: limits?.warning ?? row.claimed_warning,
-    critical: limits?.critical ?? row.claimed_critical,
+    silent,
+    topic: row.topic,
+    warning: limits ? limits.warning : row.claimed_warning,
+    critical: limits ? limits.critical : row.claimed_critical,
+    low_warning: limits?.low_warning ?? null,
+    low_critical: limits?.low_critical ?? null,
     open_alarms: openAlarms,
     trend,
   }
+  memory.shown = { sensor, row, newest }
+  return sensor
 }

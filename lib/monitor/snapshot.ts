@@ -1,3 +1,4 @@
+import type { BrokerState } from './brokers.ts'
 import type { Cluster } from './cluster.ts'
 import type { ConsumerStatus, ProducerStatus } from './health.ts'
 import type { LagVerdict } from './lag.ts'
@@ -26,6 +27,7 @@ export interface Snapshot {
   readonly events: Section<SystemEventRow[]>
   readonly storage: Section<Storage>
   readonly kafka: Section<Cluster>
+  readonly brokers: BrokerState[]
 }
 
 export interface Consumer extends Omit<ConsumerRow, 'written_status'> {
@@ -115,8 +117,11 @@ export interface Sensor {
   interval_s: number | null
   /** nothing for three intervals */
   silent: boolean
+  topic: string
   warning: number | null
   critical: number | null
+  low_warning: number | null
+  low_critical: number | null
   open_alarms: number
   /** the last 15 minutes, a mean every 15 s, oldest first; null where there was none */
   trend: (number | null)[]

@@ -27,10 +27,10 @@ type Facts = Omit<Snapshot, 'verdict' | 'number'>
 export function verdictOf(s: Facts, now: number): Verdict {
   const reasons = [
     ...ofDependencies(s, now),
+    ...ofKafka(s),
     ...ofPartitions(s),
     ...ofConsumers(s),
     ...ofProducers(s),
-    ...ofKafka(s),
     ...ofOutbox(s),
   ]
   const down = reasons.filter((r) => r.word === 'DOWN')
@@ -185,8 +185,7 @@ function ofKafka(s: Facts): Reason[] {
   const all = kafka.topics.flatMap((t) => t.partitions.map((p) => ({ topic: t.topic, ...p })))
   const offline = all.filter((p) => p.leader === null)
   const under = all.filter((p) => p.isr.length < p.replicas.length)
-  const known = new Set(kafka.brokers.map((b) => b.id))
-  const missing = [...new Set(all.flatMap((p) => p.replicas))].filter((id) => !known.has(id)).sort()
+  const missing = s.brokers.filter((b) => b.state !== 'up').map((b) => b.id)
   const reasons: Reason[] = []
   if (offline.length > 0) {
     reasons.push({
@@ -202,7 +201,7 @@ function ofKafka(s: Facts): Reason[] {
     reasons.push({
       word: 'DEGRADED',
       where: 'system',
-      text: `broker ${missing.join(', ')} is away: ${under.length} partitions have fewer copies`,
+      text: `broker ${missing.join(', ')} is away${under.length > 0 ? `: ${under.length} partitions have fewer copies` : ''}`,
     })
   } else if (under.length > 0) {
     reasons.push({

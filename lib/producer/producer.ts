@@ -14,6 +14,9 @@ import type { Episode } from '../fleet/episodes.ts'
 
 /** On SIGTERM: so long for what is still unsent; the rest is safe in the spool. */
 const FLUSH_MS = 10_000
+const AWAY_FLUSH_MS = 1000 // where Kafka is away, waiting longer changes nothing
+/** Partitions of readings are dropped by whole days, and a reading may arrive days after it was accepted. */
+const LEDGER_EXTRA_DAYS = 9
 /** A finished fleet waits for Kafka so long without one message getting through. */
 const NO_PROGRESS_MS = 20_000 // longer than the election of a new leader takes
 
@@ -41,6 +44,7 @@ export async function runProducer(
     producerId,
     maxBytes: config.SPOOL_MAX_SIZE,
     whenFull: config.SPOOL_WHEN_FULL,
+    ledgerMs: (config.READINGS_RETENTION_DAYS + LEDGER_EXTRA_DAYS) * 86_400_000,
     partitionOf: (topic, key) => partitionOf(key, partitions.get(topic) ?? 1),
     onDropped: (count, topic, partition) => {
       const message = `The spool is full: ${count} of the oldest unsent messages of ${topic}/${partition} were given up (SPOOL_WHEN_FULL=drop-oldest)`
@@ -89,7 +93,8 @@ export async function runProducer(
     }
     status = 'stopping'
     const stopped = signal.aborted
-    const sent = stopped ? await flush(spool, AbortSignal.timeout(FLUSH_MS)) : await flushAll(spool, signal)
+    const flushMs = sender.state().reachable === false ? AWAY_FLUSH_MS : FLUSH_MS
+    const sent = stopped ? await flush(spool, AbortSignal.timeout(flushMs)) : await flushAll(spool, signal)
     status = stopped ? 'stopped' : 'finished'
     const { accepted, dropped, rejected, spooled } = spool.state()
     log.info(`producer.${status}`, { fleet: fleet.name, accepted, dropped, rejected, spooled })

@@ -2,7 +2,7 @@ import { touchAlive } from '../alive.ts'
 import { ask, createDatabase } from '../db/connect.ts'
 import type { Episode } from '../fleet/episodes.ts'
 import { log } from '../log.ts'
-import { DeadlineError, sleep } from '../run.ts'
+import { sleep } from '../run.ts'
 import type { Refusal } from '../spool/spool.ts'
 import {
   writeDeadLetter,
@@ -72,7 +72,7 @@ export function startReporter(options: ReporterOptions): Reporter {
     } catch (error) {
       if (told) log.warn('health.not_written', { error })
       told = false
-      if (error instanceof DeadlineError) database.renew()
+      database.renewAfter(error)
     }
   }
 

@@ -35,9 +35,11 @@ export interface SpoolException {
 
 /** Every so many commits the numbers are carried into their rows: the most that a start has to read again. */
 const CARRY_COMMITS = 256
+/** At the same time the ledger lets go of what is past its days, from its old end and only so much. */
+const FORGET_ENTRIES = 2000
 
 /** Writes changes, each whole or not at all. Returns the new chunks. Throws what SQLite throws, with nothing changed. */
-export function createCommitter(db: Database): (change: Change) => Chunk[] {
+export function createCommitter(db: Database, ledgerMs: number): (change: Change) => Chunk[] {
   // Accepting waits for the disk. Crossing off what is sent need not: if that is lost, it is sent again, and the next
   // commit that accepts takes it to the disk along.
   const flushed = db.query('pragma synchronous = full')
@@ -50,6 +52,11 @@ export function createCommitter(db: Database): (change: Change) => Chunk[] {
   const clearMoves = db.query('delete from moves')
   const moveStream = db.query('update streams set next_seq = ? where stream = ?')
   const addEntry = db.query('insert into ledger values (?, ?, ?)')
+  // never beyond what is still to be sent: a reading that arrives must be in the ledger
+  const forgetEntries = db.query(
+    `delete from ledger where accepted_at < min(?, coalesce((select min(accepted_at) from chunks), 9e15))
+       and entry in (select entry from ledger order by entry limit ${FORGET_ENTRIES})`,
+  )
   const addChunk = db.query('insert into chunks values (?, ?, ?, ?, ?, ?, ?)')
   const removeChunk = db.query('delete from chunks where chunk = ?')
   const addException = db.query('insert into exceptions values (?, ?, ?, ?, ?)')
@@ -83,6 +90,7 @@ export function createCommitter(db: Database): (change: Change) => Chunk[] {
     if (commits % CARRY_COMMITS === 0) {
       for (const stream of moved) moveStream.run(stream.nextSeq, stream.stream)
       clearMoves.run()
+      forgetEntries.run(atMs - ledgerMs)
     } else if (group.touched.size > 0) addMoves.run(encodeMoves(group.touched))
     if (group.runs.length > 0) addEntry.run(nextEntry, atMs, encodeLedger(group.runs))
     const chunks = chunksOf(change)

@@ -63,6 +63,8 @@ export interface SpoolOptions {
   maxBytes: number
   whenFull: 'block' | 'drop-oldest'
   partitionOf: (topic: string, key: string) => number
+  /** how long the ledger remembers; longer than the database keeps readings, else what is stored has no origin */
+  ledgerMs?: number
   onDropped?: (count: number, topic: string, partition: number) => void
 }
 
@@ -87,7 +89,7 @@ interface Waiter {
 export function openSpool(options: SpoolOptions): Spool {
   const store = openStore(options.directory, options.producerId)
   const { db, runId } = store
-  const commit = createCommitter(db)
+  const commit = createCommitter(db, options.ledgerMs ?? Infinity)
   const register = loadRegister(db, options.partitionOf)
   const lines = createLines()
   const listeners: ((topic: string, partition: number) => void)[] = []
@@ -265,6 +267,7 @@ export function openSpool(options: SpoolOptions): Spool {
       return { topic, partition, chunks, messages: chunks.flatMap(messagesOf) }
     },
     done(batch, refusedNow = []) {
+      if (closing) return // too late to be written down: it is sent again
       lines.remove(batch.chunks)
       for (const chunk of batch.chunks) gone.push(chunk.chunk)
       totals.sent += batch.messages.length - refusedNow.length

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
+import { serverProperties } from '../../lib/local/kafka.ts'
 import { SENSOR_TYPES } from '../../lib/reading.ts'
 import { faultsOf, RULES, type Compose } from './compose-rules.ts'
-import { read, ROOT } from './source.ts'
+import { files, read, ROOT } from './source.ts'
 
 const compose = Bun.YAML.parse(read('compose.yaml')) as Compose
 const { services } = compose
@@ -81,11 +82,41 @@ describe('compose.yaml', () => {
     }
   })
 
+  test('the brokers are set as those of `bun start`, addresses and sizes aside', () => {
+    const node = { id: 1, port: 9092, controllerPort: 9093 }
+    const others = [2, 3].map((id) => ({ id, port: 9092 + id, controllerPort: 9192 + id }))
+    const placed =
+      /^(node\.id|process\.roles|listeners|advertised|controller|inter\.|listener\.|log\.dirs|num\.(io|network))/
+    const local = serverProperties(node, [node, ...others], '/data')
+      .trim()
+      .split('\n')
+      .map((line) => line.split('=') as [string, string])
+      .filter(([key]) => !placed.test(key))
+    const asVariable = (key: string) => `KAFKA_${key.toUpperCase().replaceAll('.', '_')}`
+    const expected = Object.fromEntries(local.map(([key, value]) => [asVariable(key), value]))
+    const given = Object.fromEntries(
+      Object.entries(of('kafka1').environment ?? {}).map(([key, value]) => [key, String(value)]),
+    )
+    expect(given).toMatchObject(expected)
+  })
+
   test('producers share the volume of spools, verify only reads it, consumers cannot see it', () => {
     const spoolOf = (name: string) => (of(name).volumes ?? []).filter((v) => String(v).startsWith('spool:'))
     for (const type of SENSOR_TYPES) expect(spoolOf(`${type}-sensor`)).toEqual(['spool:/data/spool'])
     expect(spoolOf('verify')).toEqual(['spool:/data/spool:ro'])
     for (const id of ['consumer-1', 'consumer-2', 'consumer-3', 'monitor']) expect(spoolOf(id)).toEqual([])
+  })
+
+  test('the image has every folder that a program reads, and only what the builder may see', () => {
+    const copied = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap((m) =>
+      (m[1] ?? '').split(' '),
+    )
+    const folders = ['lib', 'sql', 'patches', 'config'].filter((f) => files(new RegExp(`^${f}/`)).length > 0)
+    expect(copied).toEqual(expect.arrayContaining(folders))
+    const allowed = read('.dockerignore')
+      .split('\n')
+      .flatMap((line) => line.match(/^!(.+)/)?.[1] ?? [])
+    expect(copied.filter((path) => !allowed.includes(path))).toEqual([])
   })
 
   test('docker compose finds nothing wrong with it', async () => {

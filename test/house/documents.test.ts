@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseConfig } from '../../lib/config.ts'
 import { renderEnvExample, renderTable, variables } from '../../lib/variables.ts'
-import { files, read, ROOT } from './source.ts'
+import { files, read, ROOT, withoutComments } from './source.ts'
 
 const readme = existsSync(join(ROOT, 'README.md')) ? read('README.md') : ''
 
@@ -92,4 +92,12 @@ describe('the map in README.md', () => {
     const services = Object.keys((Bun.YAML.parse(read('compose.yaml')) as { services: object }).services)
     expect(services.filter((name) => !readme.includes(name))).toEqual([])
   })
+})
+
+test('README.md names every route of the API, and no other', () => {
+  const routes = files(/^lib\/monitor\/((api|acts)\/)?[^/]+\.ts$/).flatMap((file) =>
+    [...withoutComments(read(file)).matchAll(/'(\/api\/[\w:/-]+)'/g)].map((m) => m[1] ?? ''),
+  )
+  const told = [...readme.matchAll(/`(?:GET|POST) (\/api\/[^`]+)`/g)].map((m) => m[1] ?? '')
+  expect([...new Set(told)].sort()).toEqual([...new Set(routes)].sort())
 })

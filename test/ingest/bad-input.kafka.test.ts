@@ -1,12 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { catalogue, type Case } from '../../chaos/catalogue.ts'
 import { parseConfig } from '../../lib/config.ts'
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
 import { flagNames } from '../../lib/ingest/flags.ts'
 import { kafkaClients } from '../../lib/kafka/client.ts'
 import { topicPlan } from '../../lib/topics.ts'
-import { openDoor, until, type Door } from '../door.ts'
+import { openConsumer, until, type Door } from '../door.ts'
 import { database, freshTopic, kafka, STACK_MS } from '../stack.ts'
+
+setDefaultTimeout(STACK_MS)
 
 /**
  * The whole catalogue through a real consumer process. Every case travels in one record batch between two good
@@ -43,15 +45,18 @@ beforeAll(async () => {
   const { url } = await database()
   topic = await freshTopic(PARTITIONS, topicPlan(parseConfig({}))[0]?.config)
   sql = connect(url, { name: 'test' })
-  consumer = await startConsumer({
-    KAFKA_BROKERS: brokers.join(','),
-    DATABASE_URL: url,
-    SENSOR_TOPIC: topic,
-    ALERT_TOPIC: await freshTopic(1),
-    CONSUMER_GROUP: topic,
-    MAX_SENSORS: String(MAX_SENSORS),
-    LOG_LEVEL: 'DEBUG',
-  })
+  consumer = await openConsumer(
+    {
+      KAFKA_BROKERS: brokers.join(','),
+      DATABASE_URL: url,
+      SENSOR_TOPIC: topic,
+      ALERT_TOPIC: await freshTopic(1),
+      CONSUMER_GROUP: topic,
+      MAX_SENSORS: String(MAX_SENSORS),
+      LOG_LEVEL: 'DEBUG',
+    },
+    PARTITIONS,
+  )
   producer = kafkaClients({ brokers, clientId: 'test' }).current().producer({ idempotent: false })
   await producer.connect()
   await publishAll()
@@ -61,21 +66,6 @@ beforeAll(async () => {
   )
   await readEnds()
 }, 2 * STACK_MS)
-
-/** A group's first coordinator may still be loading: then the consumer ends, and a supervisor starts it again. */
-async function startConsumer(env: Record<string, string>): Promise<Door> {
-  for (let attempt = 1; attempt <= 10; attempt++) {
-    const door = openDoor('consumer.ts', env)
-    const events = async () => (await door.log()).map((line) => line['event.action'])
-    const claims = async () => (await events()).filter((event) => event === 'partition.claimed').length
-    await until(
-      'the consumer to claim its partitions',
-      async () => door.exitCode() !== null || (await claims()) === PARTITIONS,
-    )
-    if (door.exitCode() === null) return door
-  }
-  throw new Error('Cannot start the consumer: it ended ten times')
-}
 
 afterAll(async () => {
   await producer?.disconnect()

@@ -1,7 +1,9 @@
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
 import { createApp } from '../../lib/monitor/app.ts'
 import { openDatabase, type Database } from '../../lib/monitor/database.ts'
+import { guard } from '../../lib/monitor/guard.ts'
 import { createMetrics } from '../../lib/monitor/metrics.ts'
+import { createRecorder } from '../../lib/monitor/incident/recorder.ts'
 import { createSampler, type Sampler } from '../../lib/monitor/sampler.ts'
 import { createStreams, type Streams } from '../../lib/monitor/stream.ts'
 import { database } from '../stack.ts'
@@ -20,7 +22,10 @@ export interface Room {
 }
 
 export async function openRoom(): Promise<Room> {
-  const { url } = await database()
+  return openRoomOn((await database()).url)
+}
+
+export async function openRoomOn(url: string): Promise<Room> {
   const sql = connect(url, { name: 'test', max: 1 })
   const monitor = openDatabase(url)
   const sampler = createSampler({
@@ -29,9 +34,12 @@ export async function openRoom(): Promise<Room> {
     sourceTopics: ['sensor-data'],
     allTopics: ['sensor-data', 'alerts'],
     consumerGroup: 'sensor-processors',
-    limitsOf: (type) => (type === 'temperature' ? { warning: 35, critical: 40 } : null),
+    limitsOf: (_topic, type) =>
+      type === 'temperature' ? { warning: 35, critical: 40, low_warning: null, low_critical: null } : null,
   })
   const streams = createStreams({ heartbeatMs: 50 })
+  const recorder = createRecorder(monitor.sql)
+  sampler.onSnapshot(recorder.observe)
   sampler.onSnapshot(() => streams.tick())
   const metrics = createMetrics({
     current: sampler.current,
@@ -39,7 +47,19 @@ export async function openRoom(): Promise<Room> {
     consumerGroup: 'sensor-processors',
     version: 'test',
   })
-  const app = createApp({ current: sampler.current, streams, checkAnswers: true, metrics })
+  const app = createApp({
+    current: sampler.current,
+    sql: monitor.sql,
+    streams,
+    metrics,
+    rules: () => [],
+    alertTopic: 'alerts',
+    version: 'test',
+    onChange: sampler.hurry,
+    guard: guard({ token: null, perSecond: 50, burst: 200, trusted: [] }),
+    recentIncidents: recorder.recent,
+    checkAnswers: true,
+  })
   const get = async (path: string, headers: Record<string, string> = {}) => app.request(path, { headers })
   return {
     sql,

@@ -1,5 +1,5 @@
 import { Database } from 'bun:sqlite'
-import { afterEach, expect, test } from 'bun:test'
+import { afterEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,8 @@ import { readLedger, type LedgerEntry } from '../../lib/spool/ledger.ts'
 import { openSpool, type Batch, type Spool, type SpoolOptions } from '../../lib/spool/spool.ts'
 import { spoolFile } from '../../lib/spool/store.ts'
 import { measured, measuredMany } from './measured.ts'
+
+setDefaultTimeout(30_000) // each waits for its condition; only a busy machine comes near this
 
 const cleanUp: (() => unknown)[] = []
 afterEach(async () => {
@@ -116,6 +118,21 @@ test('numbers have no gap over many commits and many lives', async () => {
   const { entries } = ledgerOf(directory)
   expect(entries).toHaveLength(3000)
   for (const list of seqsOf(entries).values()) expect(list).toEqual(countUp(list.length))
+})
+
+test('the ledger forgets what is past its days, but nothing that is still to be sent', async () => {
+  const directory = folder()
+  const spool = open({ directory, ledgerMs: 1 })
+  for (const n of countUp(300)) await spool.accept(measuredMany(1, 1, { from: n }))
+  expect(ledgerOf(directory).entries).toHaveLength(300)
+  while (spool.state().spooled > 0) takeAll(spool).forEach((batch) => spool.done(batch))
+  for (const n of countUp(300)) await spool.accept(measuredMany(1, 1, { from: 300 + n }))
+  const { entries, spooled, totals } = ledgerOf(directory)
+  expect(totals.accepted).toBe(600)
+  expect(entries.length).toBeLessThan(600)
+  const known = new Set(entries.map(name))
+  for (const s of spooled) expect(known.has(name(s))).toBe(true)
+  expect(entries.at(-1)?.seq).toBe(600)
 })
 
 test('a message that waits is the message that was encoded, byte for byte', async () => {
@@ -306,6 +323,38 @@ test('while the file cannot be written accept waits and says why, and nothing is
   expect(spool.state().blocked).toBeNull()
   for (const list of seqsOf(ledgerOf(directory).entries).values()) expect(list).toEqual(countUp(10))
 })
+
+test('a disk that takes no more bytes: accept waits, and all that was acknowledged is there in the end', async () => {
+  const directory = folder()
+  const program = join(import.meta.dir, 'accept-until-killed.ts')
+  // The limit on a file's size stands for the full disk: the write itself is refused, and it can be lifted from outside.
+  const child = Bun.spawn(
+    ['bash', '-c', `trap '' XFSZ; ulimit -S -f 2500; exec bun "$0" "$1" plant`, program, directory],
+    { stdout: 'pipe', stderr: 'pipe' },
+  )
+  cleanUp.push(() => child.kill('SIGKILL'))
+  let acknowledged = 0
+  const counting = (async () => {
+    let text = ''
+    for await (const bytes of child.stdout) {
+      text = (text + new TextDecoder().decode(bytes)).slice(-100)
+      acknowledged = Number(text.trimEnd().split('\n').at(-1))
+    }
+  })()
+  let log = ''
+  const reading = (async () => {
+    for await (const bytes of child.stderr) log += new TextDecoder().decode(bytes)
+  })()
+  await until(() => log.includes('spool.commit_failed'), 'the disk refuses', 20_000)
+  const atTheLimit = acknowledged
+  Bun.spawnSync(['prlimit', '--pid', String(child.pid), '--fsize=unlimited'])
+  await until(() => acknowledged > atTheLimit + 1000, 'accepting goes on', 20_000)
+  child.kill('SIGKILL')
+  await Promise.all([child.exited, counting, reading])
+  const { entries } = ledgerOf(directory)
+  expect(entries.length).toBeGreaterThanOrEqual(acknowledged)
+  for (const list of seqsOf(entries).values()) expect(list).toEqual(countUp(list.length))
+}, 60_000)
 
 test('drained() resolves when the last message is done', async () => {
   const spool = open()

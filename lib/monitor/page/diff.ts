@@ -32,8 +32,8 @@ function compare(a: Node, b: Node, path: number[], out: Patch[]): void {
     return
   }
   compareAttrs(a, b, path, out)
-  // The text inside is the page's own business: it counts the seconds itself.
-  if (b.attrs['data-age'] !== undefined) return
+  // What is inside is the page's own business: it counts the seconds itself, and draws its charts on islands.
+  if (b.attrs['data-age'] !== undefined || b.attrs['data-island'] !== undefined) return
   compareChildren(a, b, path, out)
 }
 

@@ -22,16 +22,27 @@ export function documentOf(input: {
         <meta name="color-scheme" content="light dark" />
         <title>${title}</title>
         <link rel="icon" href="/public/icon.svg" type="image/svg+xml" />
+        <link rel="stylesheet" href="/public/uplot.css" />
         <link rel="stylesheet" href="/public/monitor.css" />
         <script type="module" src="/public/monitor.js"></script>
       </head>
       <body>
         <a class="skip" href="#content">Skip to the content</a>
         <div id="stale" role="status" hidden></div>
-        ${raw(toHtml(tree))}
+        <div id="notes" role="alert"></div>
+        ${raw(toHtml(tree, serverTime))}
         <footer class="tools">
-          <button type="button" id="pause" hidden>Pause</button>
-          <button type="button" id="theme" hidden>Theme</button> <span id="clock"></span>
+          <button type="button" id="pause" accesskey="p" hidden>Pause</button>
+          <button type="button" id="theme" hidden>Theme</button>
+          <button type="button" id="help" hidden>Keys</button>
+          <span id="clock"></span>
+          <dialog id="keys" aria-label="Keys">
+            <p>
+              j, k: next and previous row · a: acknowledge the row · p: pause · /: find a sensor · ?: this
+              help
+            </p>
+            <form method="dialog"><button>Close</button></form>
+          </dialog>
         </footer>
       </body>
     </html>`

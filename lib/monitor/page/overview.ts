@@ -1,31 +1,32 @@
+import type { Incident } from '../incident/incident.ts'
 import type { Snapshot } from '../snapshot.ts'
+import { frame } from './frame.ts'
+import { latestIncident } from './incidents.ts'
 import { attention } from './sections/attention.ts'
-import { moreReasons, verdictBar } from './sections/bar.ts'
+import { moreReasons } from './sections/bar.ts'
 import { flow } from './sections/flow.ts'
 import { consumers, producers } from './sections/members.ts'
 import { partitions } from './sections/partitions.ts'
 import { plant } from './sections/plant.ts'
+import { trends } from './sections/trends.ts'
 import { system } from './sections/system.ts'
-import { h, type Element } from './tree.ts'
+import type { Element } from './tree.ts'
 
 /** The page that a person keeps open all day: is anything wrong, what, where, since when; then the rest, in depth. */
-export function overview(s: Snapshot): Element {
+export function overview(s: Snapshot, newest: Incident | undefined): Element {
   const now = Date.parse(s.at)
-  return h(
-    'div',
-    { id: 'page' },
-    verdictBar(s, now),
-    h(
-      'main',
-      { id: 'content', key: 'content', tabindex: -1 },
-      moreReasons(s),
-      attention(s, now),
-      flow(s, now),
-      consumers(s, now),
-      partitions(s, now),
-      producers(s, now),
-      plant(s, now),
-      system(s, now),
-    ),
+  return frame(
+    s,
+    '/',
+    moreReasons(s),
+    attention(s, now),
+    latestIncident(s, newest),
+    flow(s, now),
+    consumers(s, now),
+    partitions(s, now),
+    producers(s, now),
+    plant(s, now),
+    trends(s, now),
+    system(s, now),
   )
 }

@@ -65,13 +65,14 @@ function clean(text: string): string {
   return text.toWellFormed().replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd')
 }
 
-export function toHtml(node: Node): string {
+/** As of `now`: what says how old it is says so for this moment, however long ago its part of the tree was made. */
+export function toHtml(node: Node, now: number | null = null): string {
   const out: string[] = []
-  write(node, out)
+  write(node, out, now)
   return out.join('')
 }
 
-function write(node: Node, out: string[]): void {
+function write(node: Node, out: string[], now: number | null): void {
   if (typeof node === 'string') {
     out.push(Bun.escapeHTML(node))
     return
@@ -80,6 +81,19 @@ function write(node: Node, out: string[]): void {
   for (const name in node.attrs) out.push(' ', name, '="', Bun.escapeHTML(node.attrs[name] ?? ''), '"')
   out.push('>')
   if (VOID.has(node.tag)) return
-  for (const child of node.children) write(child, out)
+  if (now !== null && node.attrs['data-age'] !== undefined) out.push(agoText(node.attrs.datetime ?? '', now))
+  else for (const child of node.children) write(child, out, now)
   out.push('</', node.tag, '>')
+}
+
+export function agoText(iso: string, now: number): string {
+  return `${seconds(Math.max(0, (now - Date.parse(iso)) / 1000))} ago`
+}
+
+/** A span of time in the unit that its size deserves. */
+export function seconds(value: number): string {
+  if (value < 10) return `${value.toFixed(1)} s`
+  if (value < 120) return `${Math.round(value)} s`
+  if (value < 7200) return `${Math.round(value / 60)} min`
+  return value < 172_800 ? `${Math.round(value / 3600)} h` : `${Math.round(value / 86_400)} d`
 }

@@ -1,4 +1,4 @@
-import { h, type Child, type Element } from './tree.ts'
+import { agoText, h, seconds as spanText, type Child, type Element } from './tree.ts'
 
 /** How values are written on pages: unknown is a dash, never 0; every status has a shape, a word and a colour. */
 export const DASH = '—'
@@ -24,11 +24,7 @@ export function milliseconds(value: number | null | undefined): string {
 }
 
 export function seconds(value: number | null | undefined): string {
-  if (value === null || value === undefined) return DASH
-  if (value < 10) return `${value.toFixed(1)} s`
-  if (value < 120) return `${Math.round(value)} s`
-  if (value < 7200) return `${Math.round(value / 60)} min`
-  return value < 172_800 ? `${Math.round(value / 3600)} h` : `${Math.round(value / 86_400)} d`
+  return value === null || value === undefined ? DASH : spanText(value)
 }
 
 export function bytes(value: number | null | undefined): string {
@@ -63,11 +59,7 @@ export function moment(iso: string | null): Child {
 /** How long ago; counts on by itself where scripts run. */
 export function age(iso: string | null, now: number): Child {
   if (iso === null) return DASH
-  return h(
-    'time',
-    { datetime: iso, title: iso, 'data-age': true },
-    `${seconds(Math.max(0, (now - Date.parse(iso)) / 1000))} ago`,
-  )
+  return h('time', { datetime: iso, title: iso, 'data-age': true }, agoText(iso, now))
 }
 
 export type Tone = 'normal' | 'low' | 'warning' | 'critical' | 'stale'

@@ -1,4 +1,5 @@
 import { applyPatches, morph } from './patch.js'
+import { drawCharts } from './charts.js'
 
 // The page's only script: keeps it fresh over one stream, says loudly when it can't, and counts ages by the server's
 // clock. Without it the page is complete, only not live.
@@ -179,7 +180,83 @@ function storedTheme() {
   }
 }
 
-for (const id of ['pause', 'theme']) document.getElementById(id).hidden = false
+/** A button that acts: the answer is told in place, the change itself comes over the stream. */
+async function act(form) {
+  const buttons = form.querySelectorAll('button')
+  for (const button of buttons) button.disabled = true
+  try {
+    const answer = await fetch(form.action, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== ''))),
+      signal: AbortSignal.timeout(6000),
+    })
+    if (answer.ok) return view ? undefined : location.reload()
+    const problem = await answer.json()
+    tell(problem.detail ?? problem.title)
+  } catch {
+    tell('Not done: the monitor does not answer')
+  } finally {
+    for (const button of buttons) button.disabled = false
+  }
+}
+
+function tell(text) {
+  const note = document.createElement('p')
+  note.className = 'notice failed'
+  note.textContent = text
+  document.getElementById('notes').append(note)
+  setTimeout(() => note.remove(), 10_000)
+}
+
+document.addEventListener('submit', (event) => {
+  const form = event.target
+  if (form.method !== 'post' || !new URL(form.action).pathname.startsWith('/api/')) return
+  event.preventDefault()
+  void act(form)
+})
+
+let row = null
+function goToRow(step) {
+  const rows = [...document.querySelectorAll('main tbody tr')]
+  if (rows.length === 0) return
+  const at = row && rows.includes(row) ? rows.indexOf(row) + step : step > 0 ? 0 : rows.length - 1
+  row?.classList.remove('here')
+  row = rows[Math.min(rows.length - 1, Math.max(0, at))]
+  row.classList.add('here')
+  row.scrollIntoView({ block: 'nearest' })
+  const target = row.querySelector('a, button')
+  target?.focus({ preventScroll: true })
+}
+
+const KEYS = {
+  j: () => goToRow(1),
+  k: () => goToRow(-1),
+  a: () => {
+    const form = row?.querySelector('form[action$="/acknowledge"]')
+    if (form) void act(form)
+  },
+  p: () => view && togglePause(),
+  '/': () => (location.href = '/sensors'),
+  '?': () => document.getElementById('keys').showModal(),
+}
+
+document.addEventListener('keydown', (event) => {
+  if (
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
+    event.target.closest('input, select, textarea, dialog')
+  )
+    return
+  const action = KEYS[event.key]
+  if (!action) return
+  event.preventDefault()
+  action()
+})
+
+for (const id of ['pause', 'theme', 'help']) document.getElementById(id).hidden = id === 'pause' && !view
+document.getElementById('help').addEventListener('click', KEYS['?'])
 document.getElementById('pause').addEventListener('click', togglePause)
 document
   .getElementById('theme')
@@ -189,5 +266,6 @@ document
 setTheme(storedTheme())
 connect()
 tellTimes()
+drawCharts()
 setInterval(watch, 1000)
 setInterval(() => polling && poll(), POLL_MS)

@@ -67,6 +67,7 @@ export function morph(element, tree) {
   for (const [name, value] of Object.entries(tree.attrs)) {
     if (element.getAttribute(name) !== value) setAttribute(element, name, value)
   }
+  if (tree.attrs['data-island'] !== undefined) return element
   const old = [...element.childNodes]
   const next = tree.children.map((child, i) => {
     const there = old[i]

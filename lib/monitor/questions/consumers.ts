@@ -9,6 +9,8 @@ export interface ConsumerRow {
   assigned_partitions: TopicPartition[]
   last_heartbeat: string
   heartbeat_age_s: number
+  /** holds a connection to PostgreSQL now */
+  connected: boolean
   started_at: string
   host: string
   pid: number | null
@@ -30,6 +32,7 @@ export async function consumers(sql: Sql): Promise<ConsumerRow[]> {
     sql`
       select consumer_id, instance_id, status as written_status, assigned_partitions, last_heartbeat,
         extract(epoch from clock_timestamp() - last_heartbeat)::float8 as heartbeat_age_s,
+        exists (select from connected_programs() c(name) where c.name = consumer_id or starts_with(c.name, consumer_id || '-')) as connected,
         started_at, host, pid, total_messages_processed,
         processing_ms_mean, processing_ms_p99, end_to_end_ms_p50, end_to_end_ms_p99,
         errors, last_error, last_error_at, paused_reason

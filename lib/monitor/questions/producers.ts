@@ -11,6 +11,8 @@ export interface ProducerRow {
   written_status: string
   last_heartbeat: string
   heartbeat_age_s: number
+  /** holds a connection to PostgreSQL now */
+  connected: boolean
   started_at: string
   host: string
   pid: number | null
@@ -35,6 +37,7 @@ export async function producers(sql: Sql): Promise<ProducerRow[]> {
     sql`
       select producer_id, run_id, fleet, sensor_type, status as written_status, last_heartbeat,
         extract(epoch from clock_timestamp() - last_heartbeat)::float8 as heartbeat_age_s,
+        exists (select from connected_programs() c(name) where c.name = producer_id or starts_with(c.name, producer_id || '-')) as connected,
         started_at, host, pid, total_messages_accepted, total_messages_sent, spooled, spool_bytes,
         oldest_spooled_at, dropped, rejected, expected_per_second, errors, last_error, last_error_at, kafka_reachable
       from producer_health

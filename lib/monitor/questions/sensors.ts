@@ -17,6 +17,7 @@ export interface SensorRow {
   level: number
   quality: number
   flags: number
+  topic: string
   partition: number
   offset: number
   readings: number
@@ -33,8 +34,8 @@ export async function latestReadings(sql: Sql, seconds: number | null): Promise<
     sql`
       select l.sensor_id, s.sensor_type, s.unit, s.factory_section, s.machine_id, s.zone,
         s.warning_threshold as claimed_warning, s.critical_threshold as claimed_critical,
-        l.measured_at, l.value, l.level, l.quality, l.flags, l.partition, l."offset", l.readings, l.updated_at
-      from sensor_latest l join sensors s on s.sensor_key = l.sensor_key
+        l.measured_at, l.value, l.level, l.quality, l.flags, t.topic, l.partition, l."offset", l.readings, l.updated_at
+      from sensor_latest l join sensors s on s.sensor_key = l.sensor_key join topics t on t.topic_key = l.topic_key
       where ${seconds}::float8 is null or l.updated_at > now() - make_interval(secs => ${seconds}::float8)
       limit 20000`,
     DEADLINE_MS,

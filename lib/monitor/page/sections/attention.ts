@@ -87,7 +87,7 @@ function acknowledge(a: AlertRow): Child {
   if (a.acknowledged) return a.acknowledged_by ? `by ${a.acknowledged_by}` : 'acknowledged'
   return h(
     'form',
-    { method: 'post', action: `/alarms/${a.alert_id}/acknowledge`, 'data-act': 'acknowledge' },
+    { method: 'post', action: `/api/alarms/${a.alert_id}/acknowledge`, 'data-act': 'acknowledge' },
     h(
       'button',
       {

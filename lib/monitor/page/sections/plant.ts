@@ -51,7 +51,18 @@ function weight(x: Sensor): number {
   )
 }
 
+const tiles = new WeakMap<Sensor, Element>()
+
+/** A sensor that did not change is the same object, and so is its tile: comparing them costs nothing. */
 export function sensorTile(x: Sensor, now: number): Element {
+  const known = tiles.get(x)
+  if (known) return known
+  const tile = drawTile(x, now)
+  tiles.set(x, tile)
+  return tile
+}
+
+function drawTile(x: Sensor, now: number): Element {
   const tone: Tone = x.silent ? 'stale' : toneOfLevel(x.alert_level)
   const word = x.silent ? 'silent' : x.alert_level
   const known = x.trend.filter((v) => v !== null)

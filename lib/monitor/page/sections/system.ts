@@ -28,11 +28,12 @@ export function system(s: Snapshot, now: number): Element {
       ),
       fact(
         'Brokers',
-        kafka
-          ? kafka.brokers
-              .map((b) => `${b.id} ${b.host}:${b.port}${b.is_controller ? ' (controller)' : ''}`)
-              .join(', ')
-          : null,
+        s.brokers.length === 0
+          ? null
+          : s.brokers.map((b) => [
+              status(b.state === 'up' ? 'normal' : 'critical', `${b.id} ${b.state}`),
+              ` ${b.host}:${b.port}${b.is_controller ? ' (controller)' : ''} `,
+            ]),
       ),
       fact(
         'Partitions with too few copies',

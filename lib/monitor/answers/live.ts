@@ -34,6 +34,7 @@ export const consumer = z
     assigned_partitions: z.array(topicPartition),
     last_heartbeat: time,
     heartbeat_age_s: amount,
+    connected: z.boolean(),
     total_messages_processed: amount,
     messages_per_second: maybe,
     lag: maybe,
@@ -70,6 +71,7 @@ export const producer = z
     ]),
     last_heartbeat: time,
     heartbeat_age_s: amount,
+    connected: z.boolean(),
     total_messages_sent: amount,
     total_messages_accepted: amount,
     messages_per_second: maybe,
@@ -223,7 +225,16 @@ export const systemStatus = z
         verdict: z.enum(['OK', 'WARN', 'ERR']),
       })
       .nullable(),
-    brokers: z.array(z.object({ id: z.int(), host: z.string(), port: z.int(), is_controller: z.boolean() })),
+    brokers: z.array(
+      z.object({
+        id: z.int(),
+        host: z.string(),
+        port: z.int(),
+        is_controller: z.boolean(),
+        state: z.enum(['up', 'unreachable', 'gone']),
+        since: time,
+      }),
+    ),
     alerts: z.object({ active: amount, unacknowledged: amount, shelved: amount }).nullable(),
     storage: z
       .object({

@@ -1,0 +1,57 @@
+import { z } from 'zod'
+import { alert, sectionState } from './live.ts'
+
+const time = z.iso.datetime()
+const maybe = z.number().nullable()
+
+export const sensor = z
+  .object({
+    sensor_id: z.string(),
+    sensor_type: z.string(),
+    unit: z.string(),
+    location: z.object({ factory_section: z.string(), machine_id: z.string(), zone: z.string() }),
+    value: z.number(),
+    alert_level: z.enum(['normal', 'warning', 'critical']),
+    quality: z.number(),
+    flags: z.array(z.string()),
+    timestamp: time,
+    updated_at: time,
+    topic: z.string(),
+    partition: z.int(),
+    offset: z.number(),
+    readings: z.number(),
+    interval_s: maybe,
+    silent: z.boolean(),
+    limits: z.object({ low_critical: maybe, low_warning: maybe, warning: maybe, critical: maybe }),
+    open_alarms: z.number(),
+  })
+  .meta({ id: 'Sensor' })
+
+export const sensorList = sectionState
+  .extend({ sensors: z.array(sensor), total: z.number(), next_cursor: z.string().nullable() })
+  .meta({ id: 'SensorList' })
+
+export const oneSensor = sectionState
+  .extend({ sensor: sensor.nullable(), alarms: z.array(alert) })
+  .meta({ id: 'OneSensor' })
+
+export const series = sectionState
+  .extend({
+    sensor_id: z.string(),
+    unit: z.string().nullable(),
+    resolution: z.enum(['raw', '1m', '1h', '1d']),
+    from: time,
+    to: time,
+    points: z.array(
+      z.object({
+        at: time,
+        mean: z.number(),
+        min: z.number(),
+        max: z.number(),
+        readings: z.number(),
+        warnings: z.number(),
+        criticals: z.number(),
+      }),
+    ),
+  })
+  .meta({ id: 'Series' })

@@ -1,0 +1,234 @@
+import { z } from 'zod'
+import type { Sql } from '../../db/connect.ts'
+import { acknowledgeAlarms, shelveAlarm, unshelveAlarm } from '../acts/alarms.ts'
+import * as answers from '../answers/alarms.ts'
+import {
+  cursorParameter,
+  encodeCursor,
+  limitParameter,
+  nameParameter,
+  orderParameter,
+  plainText,
+  timeParameter,
+} from '../cursor.ts'
+import { endpoint, type AnyEndpoint } from '../endpoint.ts'
+import { presentAlert } from '../present.ts'
+import { Problem } from '../problem.ts'
+import { alarmKpis } from '../questions/alarm-kpis.ts'
+import { ALARM_SORTS, ALARM_STATES, listAlarms, oneAlarm } from '../questions/alarm-list.ts'
+import { journalOf, recentJournal } from '../questions/journal.ts'
+import type { Recall } from '../recall.ts'
+import { faultText } from '../section.ts'
+import type { Rule } from '../plan.ts'
+
+export interface AlarmOptions {
+  sql: () => Sql
+  recall: Recall
+  /** the fault of PostgreSQL while it is known to be away */
+  outage: () => string | null
+  clock: () => number
+  alertTopic: string
+  rules: () => Rule[]
+  /** an act was done: look at once */
+  onChange: () => void
+}
+
+const id = z.object({ alert_id: z.uuid() })
+const actor = plainText(64).min(1).default('operator').meta({ description: 'who does it' })
+/** Seven days: an alarm that must be quiet for longer is a wrong alarm. */
+const MOST_MINUTES = 7 * 24 * 60
+
+export const alarmFilter = z.object({
+  state: z.enum(ALARM_STATES).default('open'),
+  severity: z.enum(['low', 'medium', 'high', 'critical']).optional(),
+  sensor_id: nameParameter.optional(),
+  sensor_type: nameParameter.optional(),
+  machine_id: nameParameter.optional(),
+  zone: nameParameter.optional(),
+  rule_id: nameParameter.optional(),
+  since: timeParameter.optional(),
+  until: timeParameter.optional(),
+  sort: z.enum(ALARM_SORTS).default('timestamp'),
+  order: orderParameter,
+  limit: limitParameter,
+  cursor: cursorParameter.refine(
+    (c) => c === null || (z.uuid().safeParse(c.id).success && !Number.isNaN(Date.parse(c.value))),
+    'must be the next_cursor of an earlier answer',
+  ),
+})
+
+export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
+  const { sql, recall, clock } = options
+  const act = (by: string) => ({ by, alertTopic: options.alertTopic })
+  /** A write that can't be done is the one case in which the API says 503. */
+  const write = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      const away = options.outage()
+      if (away !== null) throw new Error(away)
+      const result = await work()
+      options.onChange()
+      return result
+    } catch (error) {
+      throw new Problem(
+        503,
+        'Not done',
+        `Nothing was changed for certain: ${faultText(error)}: try again`,
+        undefined,
+        { 'retry-after': '2' },
+      )
+    }
+  }
+  const mustExist = async (alertId: string) => {
+    const found = await write(() => oneAlarm(sql(), alertId))
+    if (!found) throw new Problem(404, 'Not found', 'There is no alarm of that id')
+    return found
+  }
+  return [
+    endpoint({
+      method: 'get',
+      path: '/api/alarms',
+      tag: 'alarms',
+      summary: 'Alarms, filtered and paged; by default the open ones, however old',
+      query: alarmFilter,
+      answer: answers.alarmList,
+      async handle({ query }) {
+        const found = await recall(`alarms ${JSON.stringify(query)}`, () => listAlarms(sql(), query))
+        const page = (found.data ?? []).slice(0, query.limit)
+        const last = (found.data?.length ?? 0) > query.limit ? page.at(-1) : undefined
+        return {
+          status: found.status,
+          as_of: found.as_of,
+          error: found.error,
+          alarms: page.map(({ cursor_value: _, ...row }) => presentAlert(row, clock())),
+          next_cursor: last ? encodeCursor({ value: last.cursor_value, id: last.alert_id }) : null,
+        }
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/api/alarms/:alert_id',
+      tag: 'alarms',
+      summary: 'One alarm, why it was raised, and everything that happened to it',
+      params: id,
+      answer: answers.oneAlarm,
+      async handle({ params }) {
+        const found = await recall(`alarm ${params.alert_id}`, async () => {
+          const alarm = await oneAlarm(sql(), params.alert_id)
+          return { alarm, journal: alarm ? await journalOf(sql(), params.alert_id) : [] }
+        })
+        if (found.status === 'ok' && !found.data?.alarm)
+          throw new Problem(404, 'Not found', 'There is no alarm of that id')
+        const alarm = found.data?.alarm ?? null
+        return {
+          status: found.status,
+          as_of: found.as_of,
+          error: found.error,
+          alarm: alarm && { ...presentAlert(alarm, clock()), why: alarm.why },
+          journal: found.data?.journal ?? [],
+        }
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/api/alarms/acknowledge',
+      tag: 'alarms',
+      summary: 'Acknowledge alarms that were seen, by their ids',
+      body: z.strictObject({
+        alert_ids: z.array(z.uuid()).min(1).max(500),
+        by: actor,
+        comment: plainText(500).optional(),
+      }),
+      answer: answers.acknowledged,
+      async handle({ body }) {
+        const done = await write(() =>
+          acknowledgeAlarms(sql(), body.alert_ids, body.comment ?? null, act(body.by)),
+        )
+        return { acknowledged: done, unchanged: body.alert_ids.filter((one) => !done.includes(one)) }
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/api/alarms/:alert_id/acknowledge',
+      tag: 'alarms',
+      summary: 'Acknowledge one alarm: seen, not cleared',
+      params: id,
+      body: z.strictObject({ by: actor, comment: plainText(500).optional() }),
+      answer: answers.changed,
+      async handle({ params, body }) {
+        await mustExist(params.alert_id)
+        const done = await write(() =>
+          acknowledgeAlarms(sql(), [params.alert_id], body.comment ?? null, act(body.by)),
+        )
+        return { alert_id: params.alert_id, changed: done.length > 0 }
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/api/alarms/:alert_id/shelve',
+      tag: 'alarms',
+      summary: 'Keep one alarm quiet until an end time, for a reason',
+      params: id,
+      body: z.strictObject({
+        minutes: z.coerce.number().int().min(1).max(MOST_MINUTES),
+        reason: plainText(500).min(1),
+        by: actor,
+      }),
+      answer: answers.changed,
+      async handle({ params, body }) {
+        await mustExist(params.alert_id)
+        const until = new Date(clock() + body.minutes * 60_000)
+        const done = await write(() => shelveAlarm(sql(), params.alert_id, until, body.reason, act(body.by)))
+        if (!done)
+          throw new Problem(409, 'Not open', 'Only an alarm that is active or unacknowledged can be shelved')
+        return { alert_id: params.alert_id, changed: true }
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/api/alarms/:alert_id/unshelve',
+      tag: 'alarms',
+      summary: 'Take one alarm off the shelf before its time',
+      params: id,
+      body: z.strictObject({ by: actor }),
+      answer: answers.changed,
+      async handle({ params, body }) {
+        await mustExist(params.alert_id)
+        return {
+          alert_id: params.alert_id,
+          changed: await write(() => unshelveAlarm(sql(), params.alert_id, act(body.by))),
+        }
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/api/alarm-journal',
+      tag: 'alarms',
+      summary: 'The newest transitions of all alarms: who, when, why',
+      query: z.object({ limit: limitParameter }),
+      answer: answers.journal,
+      async handle({ query }) {
+        const found = await recall(`journal ${query.limit}`, () => recentJournal(sql(), query.limit))
+        return { status: found.status, as_of: found.as_of, error: found.error, entries: found.data ?? [] }
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/api/alarm-kpis',
+      tag: 'alarms',
+      summary: 'How well the alarm system serves a person (ISA-18.2, EEMUA 191)',
+      answer: answers.alarmKpis,
+      async handle() {
+        const found = await recall('alarm kpis', () => alarmKpis(sql()), 30_000)
+        return { status: found.status, as_of: found.as_of, error: found.error, kpis: found.data }
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/api/rules',
+      tag: 'alarms',
+      summary: 'The limits in force',
+      answer: answers.rules,
+      handle: () => ({ rules: options.rules() }),
+    }),
+  ]
+}

@@ -1,0 +1,79 @@
+import type { Broker, Cluster } from './cluster.ts'
+
+/**
+ * Is there anybody at a broker's address? Asked every second by opening a connection, because the cluster itself needs
+ * nine seconds to miss a broker. A frozen one still accepts connections; that is told by the copies that fall out of sync.
+ */
+export interface BrokerState extends Broker {
+  state: 'up' | 'unreachable' | 'gone'
+  /** since when it has been so */
+  since: string
+}
+
+export interface BrokerWatch {
+  look(cluster: Cluster | null): Promise<void>
+  view(cluster: Cluster | null): BrokerState[]
+}
+
+const CONNECT_MS = 800
+
+export function createBrokerWatch(
+  canConnect: (host: string, port: number) => Promise<boolean> = accepts,
+  clock: () => number = Date.now,
+): BrokerWatch {
+  const known = new Map<number, { broker: Broker; reachable: boolean; inCluster: boolean; since: number }>()
+  return {
+    async look(cluster) {
+      for (const broker of cluster?.brokers ?? []) {
+        const before = known.get(broker.id)
+        if (before) before.broker = broker
+        else known.set(broker.id, { broker, reachable: true, inCluster: true, since: clock() })
+      }
+      await Promise.all(
+        [...known.values()].map(async (entry) => {
+          const reachable = await canConnect(entry.broker.host, entry.broker.port)
+          const inCluster = cluster === null || cluster.brokers.some((b) => b.id === entry.broker.id)
+          if (reachable !== entry.reachable || inCluster !== entry.inCluster) {
+            // From unreachable to gone nothing new has happened to it.
+            const worse = !entry.reachable && !reachable
+            if (!worse) entry.since = clock()
+            Object.assign(entry, { reachable, inCluster })
+          }
+        }),
+      )
+    },
+    view(cluster) {
+      return [...known.values()]
+        .map(({ broker, reachable, inCluster, since }): BrokerState => ({
+          ...broker,
+          is_controller: cluster?.controller === broker.id,
+          state: !inCluster ? 'gone' : reachable ? 'up' : 'unreachable',
+          since: new Date(since).toISOString(),
+        }))
+        .sort((a, b) => a.id - b.id)
+    },
+  }
+}
+
+function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), CONNECT_MS)
+    const done = (yes: boolean) => {
+      clearTimeout(timer)
+      resolve(yes)
+    }
+    Bun.connect({
+      hostname: host,
+      port,
+      socket: {
+        open(socket) {
+          done(true)
+          socket.end()
+        },
+        data() {},
+        connectError: () => done(false),
+        error: () => done(false),
+      },
+    }).catch(() => done(false))
+  })
+}

@@ -1,0 +1,118 @@
+import type { Snapshot } from '../snapshot.ts'
+import { conditionsOf, type Condition } from './conditions.ts'
+import { addCost, noCost, recoveryText, totalsOf, type Cost, type Totals } from './cost.ts'
+import { stepsOfConditions, stepsOfRebalances, stepsOfReplaced, type Step } from './steps.ts'
+
+/**
+ * An incident is everything between the first thing that went wrong (or the first move of a rebalance) and the moment
+ * when nothing was wrong any more. It is told in steps, each with the time at which it happened, not at which it was seen.
+ *
+ * States: none → open (a condition appears, a process was replaced, a rebalance happens) → closed (no condition is left,
+ * nothing waits, and for a settle time nothing new happened). While open it collects its cost.
+ */
+export interface Incident {
+  incident_id: string
+  opened_at: string
+  noticed_at: string
+  closed_at: string | null
+  title: string
+  causes: string[]
+  steps: Step[]
+  cost: Cost
+}
+
+/** What the observer remembers between two snapshots. */
+export interface Watch {
+  conditions: Map<string, Condition>
+  lastEventId: number | null
+  open: { incident: Incident; baseline: Totals; lastStepAt: number } | null
+}
+
+/** 5 s without anything new: a rebalance often comes in several waves. */
+const SETTLE_MS = 5000
+const MOST_STEPS = 200
+
+export function createWatch(): Watch {
+  return { conditions: new Map(), lastEventId: null, open: null }
+}
+
+/** Moves the watch by one snapshot; answers the incident where it changed. */
+export function observeIncident(
+  watch: Watch,
+  before: Snapshot | null,
+  s: Snapshot,
+  newId: () => string,
+): Incident | null {
+  const now = Date.parse(s.at)
+  const conditions = conditionsOf(s, watch.conditions)
+  const steps = [
+    ...stepsOfConditions(watch.conditions, conditions, s.at),
+    ...stepsOfReplaced(before, s),
+    ...stepsOfRebalances(watch.lastEventId, s),
+  ]
+  watch.conditions = conditions
+  for (const e of s.rebalances.data ?? []) watch.lastEventId = Math.max(watch.lastEventId ?? 0, e.event_id)
+  if (s.rebalances.data) watch.lastEventId ??= 0
+  if (steps.length > 0 && !watch.open) {
+    const opened_at = steps.map((x) => x.at).reduce((a, b) => (a < b ? a : b))
+    const incident: Incident = {
+      incident_id: newId(),
+      opened_at,
+      noticed_at: s.at,
+      closed_at: null,
+      title: '',
+      causes: [],
+      steps: [],
+      cost: noCost(),
+    }
+    watch.open = { incident, baseline: totalsOf(before ?? s), lastStepAt: now }
+  }
+  if (!watch.open) return null
+  const { incident, baseline } = watch.open
+  if (steps.length > 0) {
+    watch.open.lastStepAt = now
+    incident.steps = [...incident.steps, ...steps]
+      .sort((a, b) => a.at.localeCompare(b.at))
+      .slice(0, MOST_STEPS)
+    incident.causes = [
+      ...new Set(
+        incident.steps
+          .filter((x) => x.kind === 'died' || x.kind === 'away' || x.kind === 'left')
+          .map((x) => x.subject),
+      ),
+    ]
+    incident.title = titleOf(incident)
+  }
+  const costed = addCost(incident, baseline, s, now)
+  const settled = conditions.size === 0 && now - watch.open.lastStepAt >= SETTLE_MS && nothingWaits(s)
+  if (settled) {
+    const last = incident.steps.at(-1)?.at ?? s.at
+    incident.closed_at = last > incident.opened_at ? last : s.at
+    incident.cost.duration_s = (Date.parse(incident.closed_at) - Date.parse(incident.opened_at)) / 1000
+    incident.steps.push({
+      at: incident.closed_at,
+      kind: 'recovered',
+      subject: 'all',
+      text: recoveryText(incident.cost),
+    })
+    watch.open = null
+    return incident
+  }
+  return steps.length > 0 || costed ? incident : null
+}
+
+function titleOf(incident: Incident): string {
+  const died = incident.steps.filter((x) => x.kind === 'died').map((x) => x.subject)
+  // Missing copies are a consequence; they give the name only where nothing else does.
+  const away = incident.steps.filter((x) => x.kind === 'away').map((x) => x.subject)
+  const left = incident.steps.filter((x) => x.kind === 'left').map((x) => x.subject)
+  const names = (list: string[]) => [...new Set(list)].slice(0, 3).join(', ')
+  if (died.length > 0) return `${names(died)} died`
+  if (away.length > 0) return `${names(away)} away`
+  return left.length > 0 ? `${names(left)} left` : 'Rebalance'
+}
+
+function nothingWaits(s: Snapshot): boolean {
+  const parts = s.partitions.data ?? []
+  return parts.every((p) => p.verdict === 'OK' && p.consumer_id !== null && (p.lag_seconds ?? 0) < 2)
+}

@@ -1,0 +1,78 @@
+import type { Sql } from '../../db/connect.ts'
+import { log } from '../../log.ts'
+import { createWatch, observeIncident, type Incident } from './incident.ts'
+import { closeForgotten, keepIncident } from '../questions/incidents.ts'
+import { keepFlowPoint } from '../questions/flow.ts'
+import type { Snapshot } from '../snapshot.ts'
+
+/**
+ * Writes down what the monitor saw: incidents as they go on, and a point of the flow every half minute. While
+ * PostgreSQL is away (which is an incident itself) they wait here, a bounded number of them.
+ */
+export interface Recorder {
+  observe(snapshot: Snapshot): void
+  /** the newest incidents of this process, newest first: also those that could not be written yet */
+  recent(): Incident[]
+}
+
+const KEPT = 20
+const FLOW_EVERY_MS = 30_000
+
+export function createRecorder(sql: () => Sql, newId: () => string = Bun.randomUUIDv7): Recorder {
+  const watch = createWatch()
+  const recent: Incident[] = []
+  const unwritten = new Map<string, Incident>()
+  let before: Snapshot | null = null
+  let writing = false
+  let flowAt = 0
+  let tidied = false
+
+  async function write(): Promise<void> {
+    if (writing) return
+    writing = true
+    try {
+      if (!tidied) {
+        await closeForgotten(sql(), watch.open?.incident.incident_id ?? null)
+        tidied = true
+      }
+      for (const [id, incident] of unwritten) {
+        const shown = JSON.stringify(incident)
+        await keepIncident(sql(), incident)
+        // It may have gone on meanwhile: then it is written again.
+        if (JSON.stringify(incident) === shown) unwritten.delete(id)
+      }
+    } catch (error) {
+      log.debug('incident.not_written', { error })
+    } finally {
+      writing = false
+    }
+  }
+
+  return {
+    recent: () => recent.slice(),
+    observe(snapshot) {
+      const changed = observeIncident(watch, before, snapshot, newId)
+      before = snapshot
+      if (changed) {
+        if (!recent.includes(changed)) {
+          recent.unshift(changed)
+          if (recent.length > KEPT) recent.pop()
+          log.info('incident.opened', { id: changed.incident_id, title: changed.title })
+        }
+        if (changed.closed_at !== null)
+          log.info('incident.closed', { id: changed.incident_id, title: changed.title, ...changed.cost })
+        unwritten.set(changed.incident_id, changed)
+      }
+      const now = Date.parse(snapshot.at)
+      if (snapshot.consumers.status === 'error') return
+      if (unwritten.size > 0 || !tidied) void write()
+      const flow = snapshot.flow.data
+      if (flow && now - flowAt >= FLOW_EVERY_MS) {
+        flowAt = now
+        keepFlowPoint(sql(), snapshot.at, flow).catch((error: unknown) =>
+          log.debug('flow.not_written', { error }),
+        )
+      }
+    },
+  }
+}

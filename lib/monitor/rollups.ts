@@ -1,0 +1,42 @@
+import { ask, closeSql, connect } from '../db/connect.ts'
+import { log } from '../log.ts'
+import { sleep } from '../run.ts'
+
+/**
+ * Keeps the roll-ups a few seconds behind the readings, and catches up after any outage, five minutes of arrivals a
+ * step. Any number of programs may do it: the database lets one work at a time.
+ */
+export async function keepRollups(url: string, keepDays: number, signal: AbortSignal): Promise<void> {
+  const sql = connect(url, { name: 'roll-ups', role: 'monitor', max: 1, statementTimeoutMs: 60_000 })
+  let droppedAt = 0
+  try {
+    while (!signal.aborted) {
+      let behind = false
+      try {
+        const [row] = await ask(
+          'roll up readings',
+          sql<{ behind: boolean }[]>`select behind from roll_up_readings(${STRETCH}::interval)`,
+          65_000,
+        )
+        behind = row?.behind ?? false
+        if (Date.now() - droppedAt > TIDY_EVERY_MS) {
+          droppedAt = Date.now()
+          const dropped = await ask(
+            'drop old roll-ups',
+            sql<{ name: string }[]>`select drop_old_rollups(${keepDays}) as name`,
+          )
+          if (dropped.length > 0) log.info('rollups.dropped', { names: dropped.map((d) => d.name) })
+        }
+      } catch (error) {
+        log.debug('rollups.not_kept', { error })
+      }
+      await sleep(behind ? 20 : EVERY_MS, signal)
+    }
+  } finally {
+    await closeSql(sql)
+  }
+}
+
+const STRETCH = '5 minutes'
+const EVERY_MS = 5000
+const TIDY_EVERY_MS = 3_600_000

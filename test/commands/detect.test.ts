@@ -1,0 +1,105 @@
+import { afterAll, expect, test } from 'bun:test'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createNoise } from '../../lib/fleet/random.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'detect-'))
+afterAll(() => rmSync(dir, { recursive: true }))
+const noise = createNoise('detect command')
+const command = join(import.meta.dir, '../../lib/commands/detect.ts')
+
+function detect(...args: string[]) {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, command, ...args])
+  return { code: exitCode, out: stdout.toString(), err: stderr.toString() }
+}
+function file(name: string, lines: string[]): string {
+  const path = join(dir, 'in', name)
+  mkdirSync(join(path, '..'), { recursive: true })
+  writeFileSync(path, lines.join('\n') + '\n')
+  return path
+}
+const time = (i: number, seconds: number) =>
+  new Date(1.4e12 + i * seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')
+const table = (path: string) =>
+  readFileSync(path, 'utf8')
+    .trim()
+    .split('\n')
+    .map((l) => l.split(','))
+
+test('one value: every row comes back with a score, an alarm is 0.5 or more', () => {
+  const lines = Array.from(
+    { length: 1500 },
+    (_, i) => `${time(i, 300)},${(50 + noise.gauss(0, i) + (i === 1200 ? 30 : 0)).toFixed(3)}`,
+  )
+  const input = file('plant/pump.csv', ['timestamp,value', ...lines])
+  const { code, out } = detect(input, '--out', join(dir, 'out'), '--json')
+  expect(code).toBe(0)
+  expect(JSON.parse(out)).toMatchObject({ file: input, rows: 1500, skipped: 0 })
+  const rows = table(join(dir, 'out/plant/pump.csv'))
+  expect(rows[0]).toEqual(['timestamp', 'value', 'anomaly_score'])
+  expect(rows.slice(1).map((r) => `${r[0]},${r[1]}`)).toEqual(lines)
+  expect(Number(rows[1201]![2])).toBeGreaterThanOrEqual(0.5)
+  expect(rows.slice(1).every((r) => Number(r[2]) >= 0 && Number(r[2]) <= 1)).toBe(true)
+})
+
+test('many channels: the truth in the file is not looked at, commissioning is silent', () => {
+  const row = (i: number, truth: number) =>
+    [
+      time(i, 1),
+      ...[0, 1, 2].map((c) => (10 + noise.gauss(c, i) + (c === 1 && i >= 700 ? 6 : 0)).toFixed(4)),
+      `${truth}.0`,
+      '0.0',
+    ].join(';')
+  const head = 'datetime;a;b;c;anomaly;changepoint'
+  const truthful = file('bed/1.csv', [
+    head,
+    ...Array.from({ length: 1000 }, (_, i) => row(i, i >= 700 ? 1 : 0)),
+  ])
+  const lying = file('bed/2.csv', [head, ...Array.from({ length: 1000 }, (_, i) => row(i, i % 2))])
+  expect(detect(truthful, lying, '--out', join(dir, 'out')).code).toBe(0)
+  const rows = table(join(dir, 'out/bed/1.csv'))
+  expect(rows[0]).toEqual(['datetime', 'score', 'anomaly'])
+  expect(rows).toEqual(table(join(dir, 'out/bed/2.csv')))
+  expect(rows.slice(1, 401).every((r) => r[2] === '0')).toBe(true)
+  const first = rows.findIndex((r) => r[2] === '1')
+  expect(first).toBeGreaterThan(700)
+  expect(first).toBeLessThan(720)
+})
+
+test('is strictly causal: what comes later changes no earlier score', () => {
+  const lines = Array.from(
+    { length: 900 },
+    (_, i) => `${time(i, 60)},${(5 + noise.gauss(7, i) * (i > 600 ? 9 : 1)).toFixed(4)}`,
+  )
+  const whole = file('whole/x.csv', ['timestamp,value', ...lines])
+  const part = file('part/x.csv', ['timestamp,value', ...lines.slice(0, 600)])
+  detect(whole, part, '--out', join(dir, 'out'))
+  expect(table(join(dir, 'out/part/x.csv'))).toEqual(table(join(dir, 'out/whole/x.csv')).slice(0, 601))
+})
+
+test('unreadable rows keep their place and score nothing', () => {
+  const input = file('holes/x.csv', [
+    'timestamp,value',
+    '2024-01-01 00:00:00,1',
+    'soon,2',
+    '2024-01-01 00:02:00,',
+    '2024-01-01 00:03:00,4',
+  ])
+  expect(JSON.parse(detect(input, '--out', join(dir, 'out'), '--json').out).skipped).toBe(2)
+  expect(table(join(dir, 'out/holes/x.csv')).map((r) => r[2])).toEqual(['anomaly_score', '0', '0', '0', '0'])
+})
+
+const usage: [string, string[], number, string][] = [
+  ['no file', ['--out', dir], 2, 'no file is named'],
+  ['no folder', ['x.csv'], 2, '--out DIR is missing'],
+  ['an unknown flag', ['x.csv', '--out', dir, '--fast'], 2, 'fast'],
+  ['a commissioning of nothing', ['x.csv', '--out', dir, '--learn', '0'], 2, '--learn must be 20 or more'],
+  ['a file that is not there', [join(dir, 'nowhere.csv'), '--out', dir], 1, 'Cannot read'],
+]
+for (const [name, args, code, says] of usage)
+  test(`refuses ${name}`, () => {
+    const done = detect(...args)
+    expect(done.code).toBe(code)
+    expect(done.err).toContain(says)
+  })

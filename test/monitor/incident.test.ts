@@ -1,0 +1,242 @@
+import { describe, expect, test } from 'bun:test'
+import { createWatch, observeIncident, type Incident } from '../../lib/monitor/incident/incident.ts'
+import type { RebalanceRow } from '../../lib/monitor/questions/rebalances.ts'
+import type { Section } from '../../lib/monitor/section.ts'
+import type { Consumer, Partition, Snapshot } from '../../lib/monitor/snapshot.ts'
+
+const START = Date.parse('2026-01-01T12:00:00.000Z')
+const iso = (s: number) => new Date(START + s * 1000).toISOString()
+const ok = <T>(data: T): Section<T> => ({ status: 'ok', as_of: null, error: null, data })
+
+function consumer(id: string, over: Partial<Consumer> = {}): Consumer {
+  return {
+    consumer_id: id,
+    instance_id: `${id}-a`,
+    status: 'active',
+    assigned_partitions: [],
+    last_heartbeat: iso(0),
+    heartbeat_age_s: 0.4,
+    connected: true,
+    started_at: iso(-100),
+    host: 'h',
+    pid: 1,
+    total_messages_processed: 0,
+    processing_ms_mean: null,
+    processing_ms_p99: null,
+    end_to_end_ms_p50: null,
+    end_to_end_ms_p99: null,
+    errors: 0,
+    last_error: null,
+    last_error_at: null,
+    paused_reason: null,
+    messages_per_second: null,
+    lag: null,
+    beats: [],
+    ...over,
+  }
+}
+
+const partition = (over: Partial<Partition> = {}) =>
+  ({
+    topic: 't',
+    partition: 0,
+    consumer_id: 'c1',
+    verdict: 'OK',
+    lag: 0,
+    lag_seconds: 0,
+    stopped: null,
+    stored: 0,
+    repeated: 0,
+    missing: 0,
+    filled: 0,
+    dead_lettered: 0,
+    ...over,
+  }) as Partition
+
+function snapshot(second: number, over: Partial<Snapshot> = {}): Snapshot {
+  return {
+    at: iso(second),
+    number: second,
+    verdict: { word: 'OK', reason: '', reasons: [] },
+    consumers: ok([consumer('c1'), consumer('c2')]),
+    producers: ok([]),
+    partitions: ok([partition()]),
+    flow: ok({ lag: 0, lag_seconds: 0, end_to_end_ms_p99: 50 }),
+    alerts: ok({ list: [], counts: { active: 0, unacknowledged: 0, shelved: 0 } }),
+    rebalances: ok([]),
+    sensors: ok([]),
+    events: ok([]),
+    storage: ok(null),
+    kafka: ok({ cluster_id: 'x', controller: 1, brokers: [], topics: [], group: null }),
+    brokers: [],
+    ...over,
+  } as Snapshot
+}
+
+/** Plays snapshots one after another; the last state of each incident. */
+function play(snapshots: Snapshot[]): Incident[] {
+  const watch = createWatch()
+  const seen = new Map<string, Incident>()
+  let before: Snapshot | null = null
+  let id = 0
+  for (const s of snapshots) {
+    const changed = observeIncident(watch, before, s, () => `incident-${++id}`)
+    if (changed) seen.set(changed.incident_id, changed)
+    before = s
+  }
+  return [...seen.values()]
+}
+
+const calm = (from: number, count = 8) => Array.from({ length: count }, (_, i) => snapshot(from + i))
+const without = (second: number, over: Partial<Consumer>, rest: Partial<Snapshot> = {}) =>
+  snapshot(second, { consumers: ok([consumer('c1'), consumer('c2', over)]), ...rest })
+
+describe('observeIncident()', () => {
+  test('says nothing in ordinary life', () => {
+    expect(play(calm(0, 30))).toEqual([])
+  })
+
+  test('a killed consumer: died at its last sign of life, noticed when seen, over when it is back', () => {
+    const dead = {
+      status: 'stale',
+      connected: false,
+      last_heartbeat: iso(1.2),
+      heartbeat_age_s: 2.8,
+    } as const
+    const [incident, ...others] = play([...calm(0, 3), without(4, dead), without(5, dead), ...calm(6)])
+    expect(others).toEqual([])
+    expect(incident).toMatchObject({
+      title: 'c2 died',
+      causes: ['c2'],
+      opened_at: iso(1.2),
+      noticed_at: iso(4),
+      closed_at: iso(6),
+    })
+    expect(incident?.steps.map((s) => s.kind)).toEqual(['died', 'noticed', 'back', 'recovered'])
+  })
+
+  test('a consumer replaced so fast that nobody missed it still died', () => {
+    const fresh = { instance_id: 'c2-b', started_at: iso(3.4), last_heartbeat: iso(3.6) }
+    const [incident] = play([...calm(0, 4), ...Array.from({ length: 8 }, (_, i) => without(4 + i, fresh))])
+    expect(incident?.title).toBe('c2 died')
+    expect(incident?.steps.slice(0, 2).map((s) => [s.kind, s.at])).toEqual([
+      ['died', iso(0)],
+      ['back', iso(3.4)],
+    ])
+  })
+
+  test('a consumer that said goodbye left, and did not die', () => {
+    const gone = { status: 'stopped', last_heartbeat: iso(3.5), heartbeat_age_s: 0.5 } as const
+    const [incident] = play([...calm(0, 4), ...Array.from({ length: 8 }, (_, i) => without(4 + i, gone))])
+    expect(incident?.title).toBe('c2 left')
+    expect(incident?.closed_at).not.toBeNull()
+  })
+
+  test('a frozen consumer keeps its connection: silent, then dead when that goes, told once', () => {
+    const frozen = { status: 'stale', connected: true, last_heartbeat: iso(1), heartbeat_age_s: 6 } as const
+    const cut = { ...frozen, status: 'dead', connected: false, heartbeat_age_s: 20 } as const
+    const [incident] = play([...calm(0, 3), without(7, frozen), without(21, cut), ...calm(22)])
+    expect(incident?.steps.map((s) => s.kind)).toEqual([
+      'away',
+      'died',
+      'noticed',
+      'noticed',
+      'back',
+      'recovered',
+    ])
+  })
+
+  test('the database away is one trouble, not the death of everybody', () => {
+    const error = { title: 'PostgreSQL does not answer', detail: 'refused', since: iso(3) }
+    const away = snapshot(4, {
+      consumers: { ...ok([consumer('c1'), consumer('c2')]), status: 'error', error },
+    })
+    const [incident] = play([...calm(0, 3), away, ...calm(5)])
+    expect(incident?.title).toBe('PostgreSQL away')
+    expect(incident?.steps[0]).toMatchObject({ at: iso(3), kind: 'away' })
+  })
+
+  test('a broker that stopped answering gives the story its name, missing copies do not', () => {
+    const broker = {
+      id: 2,
+      host: 'b',
+      port: 1,
+      is_controller: false,
+      state: 'unreachable',
+      since: iso(2.5),
+    } as const
+    const kafka = ok({
+      cluster_id: 'x',
+      controller: 1,
+      brokers: [],
+      group: null,
+      topics: [
+        {
+          topic: 't',
+          partitions: [{ partition: 0, leader: 1, replicas: [1, 2], isr: [1], low: null, high: null }],
+        },
+      ],
+    })
+    const [incident] = play([
+      ...calm(0, 3),
+      snapshot(3, { brokers: [broker] }),
+      snapshot(4, { brokers: [broker], kafka }),
+      ...calm(5),
+    ])
+    expect(incident?.title).toBe('broker 2 died')
+    expect(incident?.steps.map((s) => s.subject)).toEqual(['broker 2', 'copies', 'broker 2', 'copies', 'all'])
+  })
+
+  test('counts what it cost', () => {
+    const dead = { status: 'stale', connected: false, last_heartbeat: iso(3), heartbeat_age_s: 3 } as const
+    const worst = without(6, dead, {
+      flow: ok({ lag: 120, lag_seconds: 3.5, end_to_end_ms_p99: 4000 }) as Snapshot['flow'],
+      partitions: ok([partition({ lag: 120, lag_seconds: 3.5, repeated: 7, stored: 10 })]),
+    })
+    const after = Array.from({ length: 8 }, (_, i) =>
+      snapshot(7 + i, { partitions: ok([partition({ repeated: 9, stored: 500, missing: 3, filled: 3 })]) }),
+    )
+    const [incident] = play([...calm(0, 4), worst, ...after])
+    expect(incident?.cost).toMatchObject({
+      max_lag: 120,
+      max_lag_seconds: 3.5,
+      max_end_to_end_ms: 4000,
+      repeats_suppressed: 9,
+      readings_missing: 0,
+      readings_stored: 500,
+    })
+  })
+
+  test('is not over while something waits', () => {
+    const dead = { status: 'stale', connected: false, last_heartbeat: iso(3), heartbeat_age_s: 3 } as const
+    const waiting = Array.from({ length: 20 }, (_, i) =>
+      snapshot(7 + i, { partitions: ok([partition({ lag: 50, lag_seconds: 9 })]) }),
+    )
+    const [incident] = play([...calm(0, 4), without(6, dead), ...waiting])
+    expect(incident?.closed_at).toBeNull()
+  })
+
+  test('rebalances of the past are history; new ones are a story of their own', () => {
+    const event = (event_id: number, at: number): RebalanceRow => ({
+      event_id,
+      at: iso(at),
+      group_id: 'g',
+      consumer_id: 'c1',
+      event_type: 'partition_assigned',
+      generation: 1,
+      assigned: [],
+      gained: [{ topic: 't', partition: 0 }],
+      lost: [],
+      duration_ms: 800,
+      details: null,
+    })
+    const old = snapshot(0, { rebalances: ok([event(5, -60)]) })
+    const list = Array.from({ length: 8 }, (_, i) =>
+      snapshot(2 + i, { rebalances: ok([event(6, 1.5), event(5, -60)]) }),
+    )
+    const [incident, ...others] = play([old, ...list])
+    expect(others).toEqual([])
+    expect(incident).toMatchObject({ title: 'Rebalance', opened_at: iso(1.5) })
+    expect(incident?.cost.partitions_moved).toBe(1)
+  })
+})

@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
+import { database, STACK_MS } from '../stack.ts'
+
+let sql: Sql
+let other: Sql
+beforeAll(async () => {
+  const { url } = await database()
+  sql = connect(url, { name: 'test', max: 1 })
+  other = connect(url, { name: 'test-other', max: 1 })
+  await sql`insert into sensors (sensor_id, sensor_type, unit, factory_section, machine_id, zone) values ('s1', 'temperature', '°C', 'p', 'm', 'z')`
+  await sql`insert into topics (topic) values ('t')`
+}, STACK_MS)
+afterAll(async () => {
+  await closeSql(sql)
+  await closeSql(other)
+})
+
+async function store(
+  db: Sql,
+  measuredAt: string,
+  value: number,
+  over: { level?: number; flags?: number } = {},
+): Promise<void> {
+  await db`insert into readings (measured_at, value, "offset", sensor_key, quality, partition, topic_key, level, flags)
+    values (${measuredAt}, ${value}, 1, 1, 1, 0, 1, ${over.level ?? 0}, ${over.flags ?? 0})`
+}
+
+/** What a monitor does until it is no longer behind; open transactions may hold the last second back. */
+async function rollUp(): Promise<void> {
+  const until = Date.now() + 15_000
+  const [{ target }] = (await sql`select now() as target`) as unknown as [{ target: Date }]
+  for (;;) {
+    const [row] = await sql<{ rolled_up_to: Date }[]>`select rolled_up_to from roll_up_readings('1 day')`
+    if (row!.rolled_up_to >= target) return
+    if (Date.now() > until) throw new Error('the roll-ups did not get there')
+    await Bun.sleep(50)
+  }
+}
+const minutes = () =>
+  sql`select to_char(bucket at time zone 'utc', 'HH24:MI') as at, readings, total, lowest, highest, warnings, criticals from readings_1m order by bucket`
+const plain = (rows: readonly object[]) => rows.map((r) => ({ ...r }))
+
+describe('roll_up_readings()', () => {
+  test('adds each reading once to its minute, hour and day, by event time', async () => {
+    await store(sql, '2026-03-01T10:00:01Z', 20)
+    await store(sql, '2026-03-01T10:00:59Z', 30, { level: 1 })
+    await store(sql, '2026-03-01T10:01:00Z', 40, { level: 2 })
+    await rollUp()
+    await rollUp()
+    expect(plain(await minutes())).toEqual([
+      { at: '10:00', readings: 2, total: 50, lowest: 20, highest: 30, warnings: 1, criticals: 0 },
+      { at: '10:01', readings: 1, total: 40, lowest: 40, highest: 40, warnings: 0, criticals: 1 },
+    ])
+    expect(plain(await sql`select readings, total, lowest, highest from readings_1h`)).toEqual([
+      { readings: 3, total: 90, lowest: 20, highest: 40 },
+    ])
+    expect(plain(await sql`select readings from readings_1d`)).toEqual([{ readings: 3 }])
+  })
+  test('a late reading is added to its own old minute', async () => {
+    await store(sql, '2026-03-01T10:00:30Z', 10, { flags: 1 })
+    await rollUp()
+    expect((await minutes())[0]).toMatchObject({ at: '10:00', readings: 3, total: 60, lowest: 10 })
+  })
+  test('a transaction that commits after a later one is not forgotten', async () => {
+    let commit = () => {}
+    const opened = Promise.withResolvers<void>()
+    const slow = other.begin(async (tx) => {
+      await tx`insert into readings (measured_at, value, "offset", sensor_key, quality, partition, topic_key, level)
+        values ('2026-03-01T12:00:00Z', 1, 1, 1, 1, 0, 1, 0)`
+      opened.resolve()
+      await new Promise<void>((resolve) => (commit = resolve))
+    })
+    await opened.promise
+    await store(sql, '2026-03-01T12:00:01Z', 2)
+    for (let i = 0; i < 20; i++) {
+      await sql`select roll_up_readings('1 day')`
+      await Bun.sleep(60)
+    }
+    commit()
+    await slow
+    await rollUp()
+    expect((await minutes()).at(-1)).toMatchObject({ at: '12:00', readings: 2, total: 3 })
+  })
+  test('what has an impossible time is left out, history with its own old times is not', async () => {
+    await store(sql, '1970-01-01T00:00:00Z', 5, { flags: 2 })
+    await store(sql, '2013-07-04T00:00:00Z', 5, { flags: 2 | 64 })
+    await rollUp()
+    const [first] =
+      await sql`select to_char(min(bucket) at time zone 'utc', 'YYYY-MM') as month, to_regclass('readings_1m_201307') is not null as made from readings_1m`
+    expect({ ...first }).toEqual({ month: '2013-07', made: true })
+  })
+  test('two at once do not add twice', async () => {
+    await store(sql, '2026-03-01T13:00:00Z', 7)
+    await Promise.all([
+      rollUp(),
+      other`select roll_up_readings('1 day')`,
+      other`select roll_up_readings('1 day')`,
+    ])
+    await rollUp()
+    expect((await minutes()).at(-1)).toMatchObject({ at: '13:00', readings: 1 })
+  })
+  test('minutes go by whole months, hours and days stay', async () => {
+    const dropped = await sql<{ name: string }[]>`select drop_old_rollups(400) as name`
+    expect(dropped.map((d) => d.name)).toEqual(['readings_1m_201307'])
+    const [left] = await sql`select count(*)::int as hours from readings_1h where bucket < '2014-01-01'`
+    expect(left!.hours).toBe(1)
+  })
+})
