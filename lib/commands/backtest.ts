@@ -22,6 +22,8 @@ Detectors begin without memory at the first reading looked at: the first hour of
 asked for at each reading of the others.
 exit 0 · 2 usage · 69 PostgreSQL is not there · 78 the book has faults`
 
+const PAGE = 5000
+
 await command({
   help: HELP,
   options: {
@@ -86,8 +88,6 @@ interface StoredReading {
   quality: number
   topic: string
 }
-
-const PAGE = 5000
 
 async function tryOn(
   sql: Sql,
@@ -163,13 +163,15 @@ function compare(was: readonly { rule_id: string; raised: number }[], told: read
   }))
 }
 
-const shown = (t: Told) => ({
-  at: formatMicros(Math.round(t.at)),
-  cleared_at: t.clearedAt === null ? null : formatMicros(Math.round(t.clearedAt)),
-  sensor_id: t.sensorId,
-  rule: t.ruleId,
-  description: t.description,
-})
+function shown(t: Told) {
+  return {
+    at: formatMicros(Math.round(t.at)),
+    cleared_at: t.clearedAt === null ? null : formatMicros(Math.round(t.clearedAt)),
+    sensor_id: t.sensorId,
+    rule: t.ruleId,
+    description: t.description,
+  }
+}
 
 function print(rules: readonly Compared[], readings: number, hours: number, list: readonly Told[]): void {
   for (const t of list) console.log(`${shown(t).at}  ${t.ruleId.padEnd(26)} ${t.description}`)

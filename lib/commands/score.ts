@@ -7,7 +7,6 @@ import { ask, closeSql, connect } from '../db/connect.ts'
 import { createPlant, plantOptions } from '../fleet/plant.ts'
 import { rehearse } from '../ingest/offline.ts'
 import { EXIT, Stop } from '../run.ts'
-import type { Micros } from '../time.ts'
 import { command, positiveFlag } from './command.ts'
 
 const HELP = `bun run score: alarms against the simulator's own truth.
@@ -37,6 +36,10 @@ interface Result {
   limits: Score
 }
 
+const HOUR = 3600e6
+/** any moment will do: the simulated plant is a function of it */
+const SIMULATED_FROM = 1_790_000_000e6
+
 await command({
   help: HELP,
   options: {
@@ -65,10 +68,6 @@ await command({
     return result.all.faults === 0 ? EXIT.fault : EXIT.ok
   },
 })
-
-const HOUR = 3600e6
-/** any moment will do: the simulated plant is a function of it */
-const SIMULATED_FROM = 1_790_000_000e6
 
 function simulate(
   config: Config,
@@ -185,5 +184,10 @@ function print({ seed, hours, sensors, all, lasting, limits }: Result): void {
     )
 }
 
-const share = (x: Micros | null) => (x === null ? '   –' : x.toFixed(3))
-const delay = (seconds: number | null) => (seconds === null ? '–' : `${seconds.toFixed(0)} s`)
+function share(x: number | null): string {
+  return x === null ? '   –' : x.toFixed(3)
+}
+
+function delay(seconds: number | null): string {
+  return seconds === null ? '–' : `${seconds.toFixed(0)} s`
+}
