@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { parseDuration } from '../config.ts'
-import { MACHINE_CLASSES, type MachineClass } from '../detect/vibration.ts'
+import { DEFAULT_ADAPTIVE_RULE } from '../detect/adaptive.ts'
+import { DEFAULT_BASELINE_RULE } from '../detect/baseline.ts'
+import { DEFAULT_QUALITY_RULE } from '../detect/quality.ts'
+import { DEFAULT_VIBRATION_RULE, MACHINE_CLASSES, type MachineClass } from '../detect/vibration.ts'
 import { EXIT, Stop } from '../run.ts'
 import { sensorId } from '../reading.ts'
 
@@ -113,26 +116,26 @@ export const rule = z.discriminatedUnion('kind', [
   z.strictObject({
     ...common,
     kind: z.literal('adaptive'),
-    threshold: above0.default(3.6),
+    threshold: above0.default(DEFAULT_ADAPTIVE_RULE.threshold),
     utc_offset_minutes: minutes,
   }),
   z.strictObject({
     ...common,
     kind: z.literal('baseline'),
-    threshold: above0.default(5.6),
-    slowest: seconds.prefault('30s'),
+    threshold: above0.default(DEFAULT_BASELINE_RULE.threshold),
+    slowest: seconds.prefault(DEFAULT_BASELINE_RULE.slowestMicros / 1e6),
   }),
   z.strictObject({
     ...common,
     kind: z.literal('quality'),
-    decades: above0.default(12),
-    least_readings: few.default(8),
+    decades: above0.default(DEFAULT_QUALITY_RULE.decades),
+    least_readings: few.default(DEFAULT_QUALITY_RULE.leastReadings),
   }),
   z.strictObject({
     ...common,
     kind: z.literal('vibration'),
     machine_class: z.enum(Object.keys(MACHINE_CLASSES) as [MachineClass, ...MachineClass[]]),
-    horizon: seconds.prefault('72h'),
+    horizon: seconds.prefault(DEFAULT_VIBRATION_RULE.horizonMicros / 1e6),
   }),
   z.strictObject({
     ...common,
