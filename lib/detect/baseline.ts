@@ -43,8 +43,10 @@ const SLOW = 0.06
 const NOISE = 0.08
 /** the root of the power is not quite normal far out */
 const RESTLESS_SKEW = 1.2
+/** of plain noise: the cube root of its power, smoothed by NOISE, strays by this (2 · NOISE / (2 − NOISE) / 9); nothing real strays less */
+const PLAIN_POWER_VARIANCE = 0.0093
 /** the power is smoothed over a dozen readings, so it takes many before one knows how far it strays by itself */
-const RESTLESS_YOUNG = 300
+const RESTLESS_YOUNG = 150
 /** scales learnt from few readings are too small as often as too large: the bar starts higher by this many / readings */
 const YOUNG = 40
 const CALM = 10
@@ -116,7 +118,7 @@ function step({ numbers: s }: BaselineState, { at, value }: Sample, rule: Baseli
   const slow = ratio(s[SLOW_MEAN]!, s[SLOW_VARIANCE]!)
   const restless =
     Math.max(0, root - s[POWER_ROOT]!) /
-    Math.sqrt(s[POWER_VARIANCE]! || Infinity) /
+    Math.sqrt(Math.max(s[POWER_VARIANCE]!, PLAIN_POWER_VARIANCE)) /
     (RESTLESS_SKEW * (1 + RESTLESS_YOUNG / n))
   learnSteps(s, value, paused)
 
