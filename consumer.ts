@@ -4,6 +4,7 @@ import { learnRoles } from './lib/db/connect.ts'
 import { runConsumer } from './lib/ingest/consumer.ts'
 import { kafkaClients } from './lib/kafka/client.ts'
 import { log } from './lib/log.ts'
+import { metrics } from './lib/metrics.ts'
 import { EXIT, run } from './lib/run.ts'
 
 const HELP = `bun run consumer.ts: takes readings from Kafka, judges them and stores each exactly once in PostgreSQL.
@@ -27,6 +28,7 @@ await run('consumer', async (signal) => {
     file: config.LOG_FILE ?? null,
     fields: { 'consumer.id': config.CONSUMER_ID },
   })
+  metrics.serve(config.METRICS_HOST, config.METRICS_PORT)
   await learnRoles(config.DATABASE_URL)
   const clients = kafkaClients({ brokers: shuffled(config.KAFKA_BROKERS), clientId: config.CONSUMER_ID })
   await runConsumer(config, clients, signal)

@@ -1,6 +1,7 @@
 import { parseConfig } from './lib/config.ts'
 import { learnRoles } from './lib/db/connect.ts'
 import { log } from './lib/log.ts'
+import { metrics } from './lib/metrics.ts'
 import { chooseFleet, HELP, parseFlags, printed } from './lib/producer/choice.ts'
 import { runProducer } from './lib/producer/producer.ts'
 import { EXIT, run } from './lib/run.ts'
@@ -17,6 +18,7 @@ await run('producer', async (signal) => {
     for (const line of printed(flags, config)) process.stdout.write(line + '\n')
     return EXIT.ok
   }
+  metrics.serve(config.METRICS_HOST, config.METRICS_PORT)
   await learnRoles(config.DATABASE_URL)
   return runProducer(config, (onEpisode) => chooseFleet(flags, config, onEpisode), signal)
 })

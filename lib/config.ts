@@ -236,6 +236,11 @@ export const environment = z.object({
     'Monitor',
     'Port of this process’s /metrics; without it none is opened',
   ),
+  METRICS_HOST: about(
+    text.default('127.0.0.1'),
+    'Monitor',
+    'Address that /metrics of producers and consumers listens on',
+  ),
 
   LOG_LEVEL: about(choice(LOG_LEVELS).default('INFO'), 'Logs', 'DEBUG, INFO, WARN or ERROR'),
   LOG_FILE: about(text.optional(), 'Logs', 'JSON lines go here too, rotated at 10 MB'),

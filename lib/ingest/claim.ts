@@ -1,4 +1,5 @@
 import { ask, type Sql } from '../db/connect.ts'
+import { log } from '../log.ts'
 import { decodeCheckpoint } from './checkpoint.ts'
 import { createState, type PartitionState } from './partition.ts'
 
@@ -26,13 +27,18 @@ export interface RulesInForce {
   then: { version: number; fromOffset: number }[]
 }
 
+/** To be tried again with a fresh look at the log. */
+export class LogEndsEarly extends Error {}
+
 /** The log is not the one that was being stored: going on would skip or mix readings, so the partition stands still. */
 export class LogReplaced extends Error {}
 
 /**
  * Takes a partition over: the epoch rises, so that whoever held it before can no longer write. Reads the checkpoint,
- * unless `held` says that memory is as far as the table, and checks that the log still has what is to be read. Throws LogReplaced where the topic was re-created or the
- * cluster is another one; any database error means that the claim is to be tried again.
+ * unless `held` says that memory is as far as the table, and checks that the log still has what is to be read. Throws
+ * LogEndsEarly where the log seems shorter than what is stored: `log` may have been asked before a rival stored more, or
+ * of a leader that has just been elected. Once that has lasted (`sure`) it throws LogReplaced: the topic was re-created;
+ * so it does for another cluster. Any other error means that the claim is to be tried again.
  */
 export async function claimPartition(
   sql: Sql,
@@ -42,6 +48,7 @@ export async function claimPartition(
   owner: string,
   log: LogRange,
   held: { epoch: number; nextOffset: number } | null,
+  sure: boolean,
 ): Promise<Claim> {
   await refuseOtherCluster(sql, clusterId, topic, partition)
   const rows = await ask(
@@ -50,12 +57,16 @@ export async function claimPartition(
       insert into partition_progress (cluster_id, topic, partition, next_offset, epoch, owner, claimed_at)
       values (${clusterId}, ${topic}, ${partition}, ${log.low}, 1, ${owner}, now())
       on conflict (cluster_id, topic, partition) do update set epoch = partition_progress.epoch + 1,
-        owner = excluded.owner, claimed_at = excluded.claimed_at
+        owner = excluded.owner, claimed_at = excluded.claimed_at, stopped = null
       returning next_offset, epoch`,
   )
   const row = rows[0]
   if (!row) throw new Error(`Cannot claim ${topic}-${partition}: the database returned no row`)
   if (row.next_offset > log.high) {
+    if (!sure)
+      throw new LogEndsEarly(
+        `${topic}-${partition}: ${row.next_offset} is stored, but the log was seen to end at ${log.high}: asked again`,
+      )
     const message = `${topic}-${partition}: the log ends at ${log.high}, but readings up to ${row.next_offset} are stored: the topic was re-created or lost its end; look into it, then: bun run topics --accept-new-log ${topic}`
     await ask(
       'stop the partition',
@@ -111,6 +122,23 @@ async function claimAfterLoss(
       message: `${topic}-${partition}: offsets ${row.next_offset} to ${log.low - 1} are gone from the log before they were stored (retention): ${log.low - row.next_offset} messages`,
     },
   }
+}
+
+/** A claim's notice, for people: in the log and on the page. */
+export async function tell(
+  sql: Sql,
+  consumerId: string,
+  topic: string,
+  partition: number,
+  notice: NonNullable<Claim['notice']>,
+): Promise<void> {
+  log.warn(notice.event, { topic, partition, detail: notice.message })
+  await ask(
+    'record the event',
+    sql`insert into system_events (source, event, severity, message, details)
+      values (${consumerId}, ${notice.event}, ${notice.severity}, ${notice.message},
+        ${JSON.stringify({ topic, partition })}::text::jsonb)`,
+  )
 }
 
 async function refuseOtherCluster(

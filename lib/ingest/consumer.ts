@@ -9,6 +9,7 @@ import type { KafkaClients } from '../kafka/client.ts'
 import { createGroup, type Group, type PartitionOwner } from '../kafka/group.ts'
 import { createPublisher } from '../kafka/publish.ts'
 import { log } from '../log.ts'
+import { metrics } from '../metrics.ts'
 import { EXIT, sleep, Stop } from '../run.ts'
 import { LogReplaced } from './claim.ts'
 import { decodeFactory, type Decoder } from './decode.ts'
@@ -149,6 +150,8 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
         lost: event.lost,
         duration_ms: event.durationMs,
       })
+      if (event.type === 'rebalance_complete')
+        metrics.rebalanced(config.CONSUMER_GROUP, event.assigned.length)
       void health.rebalance(config.CONSUMER_GROUP, event)
     },
     onDead: (reason) => died.resolve(reason),

@@ -1,6 +1,7 @@
 import { NO_RULES, type Rules } from '../alarm/rules.ts'
 import { LEVELS, type Identity, type Reading } from '../reading.ts'
 import { Fault, type Decoded } from './decode.ts'
+import { contentDigest } from './digest.ts'
 import { FLAG, NOT_LIVE } from './flags.ts'
 import { changeRules, judge, redescribe } from './judge.ts'
 import { createMark, leaveOpen, MAX_RANGES, place, spill, type Mark } from './marks.ts'
@@ -264,19 +265,4 @@ function sourceFromKey(key: Buffer | null): string | null {
   if (!key || key.length === 0 || key.length > 64) return null
   const text = key.toString('latin1')
   return /^[A-Za-z0-9._:-]+$/.test(text) ? text : null
-}
-
-const bits = new DataView(new ArrayBuffer(8))
-
-/** 32 bits of what a message says (times and values): tells a repeat from a conflict. */
-function contentDigest(readings: readonly Reading[]): number {
-  let digest = 0
-  for (const r of readings) {
-    bits.setFloat64(0, r.value)
-    digest = Math.imul(digest ^ bits.getInt32(0), 0x85ebca6b) ^ bits.getInt32(4)
-    bits.setFloat64(0, r.measuredAt)
-    digest = Math.imul(digest ^ bits.getInt32(0), 0xc2b2ae35) ^ bits.getInt32(4)
-    digest = Math.imul(digest ^ (digest >>> 15), 0x27d4eb2f)
-  }
-  return digest >>> 0
 }

@@ -2,32 +2,31 @@ import { sqlState } from '../db/connect.ts'
 import { Fault } from './decode.ts'
 
 /**
- * Where the database refuses a batch for a value in it (SQLSTATE class 22 or 23), one message is at fault, and only that
- * one becomes a dead letter: the batch's messages are stored one by one until it is found.
+ * Finds the one message that makes the database refuse a whole batch (SQLSTATE class 22 or 23): the batch comes again,
+ * its messages are stored one by one, and the one that is refused alone becomes a dead letter.
  */
 export interface Suspects {
-  /** what is known against the message at this offset */
-  condemned(offset: number): Fault | null
-  /** messages up to here are to be stored one by one */
-  isSuspect(position: number): boolean
-  /** a batch of `count` messages up to `next` was not stored */
+  /** `next` is the offset after the refused batch, `count` the number of its messages */
   note(error: unknown, next: number, count: number): void
+  /** whether the message before `position` has to be stored by itself */
+  isStoredAlone(position: number): boolean
+  verdict(offset: number): Fault | undefined
 }
 
 export function createSuspects(): Suspects {
-  let suspectUntil = 0
+  let until = 0
   const condemned = new Map<number, Fault>()
   return {
-    condemned: (offset) => condemned.get(offset) ?? null,
-    isSuspect: (position) => position <= suspectUntil,
     note(error, next, count) {
       const code = sqlState(error)
       if (!code || !/^2[23]/.test(code)) return
-      if (count > 1) suspectUntil = next
+      if (count !== 1) until = next
       else {
         const seen = (error as Error).message
         condemned.set(next - 1, new Fault('storage', `is refused by the database: ${seen} (${code})`))
       }
     },
+    isStoredAlone: (position) => position <= until,
+    verdict: (offset) => condemned.get(offset),
   }
 }

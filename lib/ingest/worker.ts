@@ -1,8 +1,9 @@
 import type { Books } from '../alarm/books.ts'
 import type { Database } from '../db/connect.ts'
 import { log } from '../log.ts'
+import { metrics } from '../metrics.ts'
 import { encodeCheckpoint } from './checkpoint.ts'
-import { claimPartition, type LogRange } from './claim.ts'
+import { claimPartition, LogEndsEarly, type LogRange } from './claim.ts'
 import type { Decoded, Decoder, Fault } from './decode.ts'
 import { createRulesInForce } from './in-force.ts'
 import { identityOf } from './identity.ts'
@@ -68,10 +69,14 @@ const LATEST_EVERY_MS = 1000
 const CHECKPOINT_EVERY_MS = 2000
 /** A checkpoint may take a twentieth of the time: with many sensors it is written less often. */
 const CHECKPOINT_SHARE = 20
+/** A look at the log may be older than a rival's COMMIT, a new leader's high watermark may lag: for no longer than this. */
+const SURE_AFTER_MS = 15_000
 
 export function createWorker(options: WorkerOptions): Worker {
   const { database, keys, clusterId, topic, partition, now } = options
   let owned = false
+  /** since when the log has seemed to end before what is stored; null while it does not */
+  let endsEarlySince: number | null = null
   let epoch = 0
   let stored = 0
   let position = 0
@@ -116,6 +121,7 @@ export function createWorker(options: WorkerOptions): Worker {
   /** Every question of a claim may be the one that meets a dead connection. */
   async function claim(range: LogRange): Promise<number> {
     return takeOver(range).catch((error: unknown) => {
+      if (error instanceof LogEndsEarly) endsEarlySince ??= now()
       database.renewAfter(error)
       throw error
     })
@@ -128,6 +134,7 @@ export function createWorker(options: WorkerOptions): Worker {
     owned = false
     if (!held) await keys.load()
     const topicNumber = await keys.topic(topic)
+    const sure = endsEarlySince !== null && now() - endsEarlySince > SURE_AFTER_MS
     const taken = await claimPartition(
       database.sql,
       clusterId,
@@ -136,6 +143,7 @@ export function createWorker(options: WorkerOptions): Worker {
       options.consumerId,
       range,
       held,
+      sure,
     )
     if (taken.notice) await notices.tell(taken.notice)
     if (taken.state) {
@@ -156,15 +164,9 @@ export function createWorker(options: WorkerOptions): Worker {
     if (state.rules.version === 0 && !inForce.isPending()) inForce.takeNewest(state.rules, position, outputs)
     await silence.claimed()
     checkpointAt = now()
+    endsEarlySince = null
     owned = true
-    log.info('partition.claimed', {
-      topic,
-      partition,
-      epoch,
-      next_offset: stored,
-      read_from: position,
-      kept_state: !taken.state,
-    })
+    log.info('partition.claimed', { topic, partition, epoch, next_offset: stored, read_from: position })
     return position
   }
 
@@ -176,7 +178,7 @@ export function createWorker(options: WorkerOptions): Worker {
   async function take(messages: Message[]): Promise<void> {
     const mine = epoch
     const fresh = messages.filter((m) => m.offset >= position)
-    const decoded = fresh.map((m) => suspects.condemned(m.offset) ?? options.decode(m.value))
+    const decoded = fresh.map((m) => suspects.verdict(m.offset) ?? options.decode(m.value))
     const identities = fresh.map((m) => identityOf(m.headers))
     try {
       const fetched = await prepare(
@@ -201,7 +203,7 @@ export function createWorker(options: WorkerOptions): Worker {
       if (position >= stored) gathered++
       position = message.offset + 1
       stats.processed++
-      if (suspects.isSuspect(position) && position > stored) {
+      if (suspects.isStoredAlone(position) && position > stored) {
         write()
         await writing
       }
@@ -284,8 +286,9 @@ export function createWorker(options: WorkerOptions): Worker {
       checkpointOffset = next
     }
     remember(stats.batchMs, now() - started + waitedMs)
-    if (Number.isFinite(batch.newestMeasuredAt))
-      remember(stats.endToEndMs, now() - batch.newestMeasuredAt / 1000)
+    const endToEndMs = Number.isFinite(batch.newestMeasuredAt) ? now() - batch.newestMeasuredAt / 1000 : null
+    if (endToEndMs !== null) remember(stats.endToEndMs, endToEndMs)
+    metrics.stored(topic, partition, batch, now() - started + waitedMs, endToEndMs)
     stats.stored += batch.counters.stored
     log.debug('batch.stored', { topic, partition, count, next_offset: next, ms: Math.round(now() - started) })
   }

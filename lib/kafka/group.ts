@@ -107,7 +107,7 @@ export function createGroup(options: GroupOptions): Group {
     maxBytesPerPartition: 256 * 1024,
     minBytes: 1,
     maxBytes: 4 * 1024 * 1024,
-    maxWaitTimeInMs: 500, // a fetch returns with the first byte: longer waits cost nothing but time to notice a pause
+    maxWaitTimeInMs: 1000, // a fetch returns with the first byte: longer waits cost nothing but time to notice a pause
     metadataMaxAge: 4000, // a frozen leader says nothing: who leads now is asked of the others this often
     allowAutoTopicCreation: false,
     readUncommitted: false,

@@ -1,5 +1,6 @@
 import type { Message, RecordMetadata } from 'kafkajs'
 import { log } from '../log.ts'
+import { metrics } from '../metrics.ts'
 import { DeadlineError, sleep } from '../run.ts'
 import type { SpooledMessage } from '../spool/frame.ts'
 import type { Spool } from '../spool/spool.ts'
@@ -156,6 +157,7 @@ export function startSender(options: SenderOptions): Sender {
     messages: Message[],
     acked: { end: number },
   ): Promise<Attempt> {
+    const started = performance.now()
     let answer: RecordMetadata[]
     try {
       answer = await outlet.send(topic, messages)
@@ -172,6 +174,7 @@ export function startSender(options: SenderOptions): Sender {
     }
     acked.end = base + messages.length - 1
     state.reachable = true
+    metrics.produced(topic, messages.length, (performance.now() - started) / 1000)
     return { outcome: 'acked' }
   }
 
@@ -186,6 +189,7 @@ export function startSender(options: SenderOptions): Sender {
 
   function noteError(reason: string): void {
     state.errors++
+    metrics.produceFailed(reason)
     state.lastError = reason
     state.lastErrorAtMs = Date.now()
   }

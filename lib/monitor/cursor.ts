@@ -13,7 +13,7 @@ export function encodeCursor(cursor: Cursor): string {
 /** Query parameter `cursor`: undefined or a cursor that one of our answers gave. */
 export const cursorParameter = z
   .string()
-  .max(400)
+  .regex(/^[A-Za-z0-9_-]{1,400}$/, 'must be the next_cursor of an earlier answer')
   .optional()
   .transform((text, context): Cursor | null => {
     if (text === undefined) return null
@@ -35,10 +35,8 @@ export const plainText = (max: number) =>
   z
     .string()
     .max(max)
-    .refine(
-      (t) => t.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(t),
-      'must be text without control characters',
-    )
+    .regex(/^[^\u0000-\u001f\u007f]*$/, 'must be text without control characters')
+    .refine((text) => text.isWellFormed(), 'must be well-formed text')
 export const nameParameter = plainText(64).min(1)
 export const timeParameter = z.iso.datetime({
   offset: true,

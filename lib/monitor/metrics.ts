@@ -136,7 +136,7 @@ function kafkaSeries(gauge: MakeGauge, consumergroup: string): Write {
 function progressSeries(gauge: MakeGauge, counter: MakeCounter): Write {
   const at = ['topic', 'partition']
   const consumed = counter(
-    'factory_messages_consumed_total',
+    'factory_partition_messages_total',
     'Messages taken from the log, by what became of them',
     [...at, 'result'],
   )
@@ -165,7 +165,7 @@ function progressSeries(gauge: MakeGauge, counter: MakeCounter): Write {
 
 function memberSeries(gauge: MakeGauge, counter: MakeCounter): Write {
   const consumer = gauge('factory_consumer_info', 'Status of a consumer', ['consumer', 'status'])
-  const assigned = gauge('factory_assigned_partitions', 'Partitions of a consumer', ['consumer'])
+  const assigned = gauge('factory_consumer_partitions', 'Partitions of a consumer', ['consumer'])
   const processed = counter('factory_consumer_messages_total', 'Messages that a consumer processed', [
     'consumer',
   ])
@@ -189,11 +189,11 @@ function memberSeries(gauge: MakeGauge, counter: MakeCounter): Write {
     ['consumer'],
   )
   const producer = gauge('factory_producer_info', 'Status of a producer', ['producer', 'status'])
-  const produced = counter('factory_messages_produced_total', 'Messages that a producer sent', [
+  const produced = counter('factory_producer_messages_total', 'Messages that a producer sent', [
     'producer',
     'sensor_type',
   ])
-  const produceErrors = counter('factory_produce_errors_total', 'Errors that a producer counted', [
+  const produceErrors = counter('factory_producer_errors_total', 'Errors that a producer counted', [
     'producer',
   ])
   const dropped = counter('factory_messages_dropped_total', 'Readings given up by policy', ['producer'])

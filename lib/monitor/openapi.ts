@@ -49,7 +49,7 @@ export function openApi(endpoints: readonly AnyEndpoint[], version: string): Jso
     }
     if (e.body)
       operation.requestBody = {
-        required: true,
+        required: !e.body.safeParse({}).success,
         content: { 'application/json': { schema: shapeOf(e.body, 'input') } },
       }
     paths[path] = { ...paths[path], [e.method]: operation }

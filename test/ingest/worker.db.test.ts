@@ -5,6 +5,7 @@ import { parseConfig } from '../../lib/config.ts'
 import { createDatabase, type Database } from '../../lib/db/connect.ts'
 import { decodeCheckpoint } from '../../lib/ingest/checkpoint.ts'
 import { decodeFactory } from '../../lib/ingest/decode.ts'
+import { LogEndsEarly, LogReplaced } from '../../lib/ingest/claim.ts'
 import { createKeyCache } from '../../lib/ingest/keys.ts'
 import type { Message } from '../../lib/ingest/outputs.ts'
 import { createWorker, type Worker } from '../../lib/ingest/worker.ts'
@@ -29,7 +30,10 @@ beforeEach(async () => {
 }, STACK_MS)
 afterEach(() => db.close())
 
-function newWorker(maxSensors = 100): Worker {
+function newWorker(
+  maxSensors = 100,
+  now: () => number = () => performance.timeOrigin + performance.now(),
+): Worker {
   return createWorker({
     database: db,
     keys: createKeyCache(db),
@@ -43,7 +47,7 @@ function newWorker(maxSensors = 100): Worker {
     maxSensors,
     isCaughtUp: () => false,
     onFailure: (error) => failures.push(error),
-    now: () => performance.timeOrigin + performance.now(),
+    now,
   })
 }
 
@@ -203,6 +207,23 @@ describe('createWorker()', () => {
     const [row] = await db.sql<{ state: Uint8Array; version: number }[]>`
       select state, version from partition_checkpoints`
     expect(decodeCheckpoint(row!.state, row!.version)?.state.marks.size).toBe(1000)
+  })
+
+  test('a look at the log that is older than what a rival stored stops nothing; one that stays so does', async () => {
+    let ahead = 0
+    const worker = newWorker(100, () => Date.now() + ahead)
+    await consume(newWorker(), logOf([1, 2, 3]))
+    const stale = { low: 0, high: 2 }
+    const refusal = (range: typeof stale) => worker.claim(range).catch((error: unknown) => error)
+    expect(await refusal(stale)).toBeInstanceOf(LogEndsEarly)
+    expect(await worker.claim({ low: 0, high: 3 })).toBe(3)
+    expect(await refusal(stale)).toBeInstanceOf(LogEndsEarly)
+    ahead = 20_000
+    expect(await refusal(stale)).toBeInstanceOf(LogReplaced)
+    const stopped = () => db.sql<{ stopped: string | null }[]>`select stopped from partition_progress`
+    expect((await stopped())[0]?.stopped).toContain('the log ends at 2')
+    await worker.claim({ low: 0, high: 3 })
+    expect((await stopped())[0]?.stopped).toBeNull()
   })
 
   test('a time far ahead does not stay the newest reading', async () => {

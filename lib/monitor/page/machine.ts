@@ -4,6 +4,7 @@ import { empty, panel } from './panel.ts'
 import { alarmTable } from './sections/attention.ts'
 import { sensorTile } from './sections/plant.ts'
 import { h, type Element } from './tree.ts'
+import { visible } from './words.ts'
 
 /** One machine: all that is measured on it, and its open alarms. */
 export function machinePage(s: Snapshot, machineId: string): Element {
@@ -60,7 +61,7 @@ export function sensorsPage(s: Snapshot, at: number): Element {
         null,
         machines.map((m, i) => [
           i > 0 ? ' · ' : '',
-          h('a', { href: `/machines/${encodeURIComponent(m)}`, key: m }, m),
+          h('a', { href: `/machines/${encodeURIComponent(m)}`, key: m }, visible(m)),
         ]),
       ),
     ),

@@ -3,6 +3,11 @@ import { agoText, h, seconds as spanText, type Child, type Element } from './tre
 /** How values are written on pages: unknown is a dash, never 0; every status has a shape, a word and a colour. */
 export const DASH = '—'
 
+/** A name that shows nothing still needs something to point at. */
+export function visible(text: string): string {
+  return /[\p{L}\p{N}\p{P}\p{S}]/u.test(text) ? text : '(blank)'
+}
+
 export function number(value: number | null | undefined, digits = 0): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return DASH
   const text = value.toFixed(digits)

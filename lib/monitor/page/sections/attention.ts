@@ -4,7 +4,7 @@ import type { RebalanceRow } from '../../questions/rebalances.ts'
 import type { Snapshot } from '../../snapshot.ts'
 import { empty, grid, panel } from '../panel.ts'
 import { h, type Child, type Element } from '../tree.ts'
-import { age, measured, moment, status, toneOfSeverity } from '../words.ts'
+import { age, measured, moment, status, toneOfSeverity, visible } from '../words.ts'
 import { byAttention } from './bar.ts'
 
 const SHOWN = 12
@@ -61,10 +61,7 @@ export function alarmTable(list: readonly AlertRow[], now: number): Element {
         ],
         h('a', { href: `/sensors/${encodeURIComponent(a.sensor_id)}` }, a.sensor_id),
         [a.location.machine_id, a.location.zone].filter(Boolean).join(' · '),
-        [
-          h('a', { href: `/alarms/${a.alert_id}` }, a.anomaly_type.replaceAll('_', ' ')),
-          a.late ? ' (late data)' : null,
-        ],
+        [h('a', { href: `/alarms/${a.alert_id}` }, kindOf(a)), a.late ? ' (late data)' : null],
         `${measured(a.sensor_value)} ${a.sensor_unit}`,
         age(a.timestamp, now),
         acknowledge(a),
@@ -83,6 +80,10 @@ function stateWords(a: AlertRow, now: number): string {
   }[alertState(a, now)]
 }
 
+function kindOf(a: AlertRow): string {
+  return visible(a.anomaly_type.replaceAll('_', ' '))
+}
+
 function acknowledge(a: AlertRow): Child {
   if (a.acknowledged) return a.acknowledged_by ? `by ${a.acknowledged_by}` : 'acknowledged'
   return h(
@@ -90,11 +91,9 @@ function acknowledge(a: AlertRow): Child {
     { method: 'post', action: `/api/alarms/${a.alert_id}/acknowledge`, 'data-act': 'acknowledge' },
     h(
       'button',
-      {
-        type: 'submit',
-        'aria-label': `Acknowledge ${a.anomaly_type.replaceAll('_', ' ')} of ${a.sensor_id}`,
-      },
+      { type: 'submit' },
       'Ack',
+      h('span', { class: 'sr-only' }, ` ${kindOf(a)} of ${a.sensor_id}`),
     ),
   )
 }

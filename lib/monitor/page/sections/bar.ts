@@ -12,7 +12,7 @@ export function verdictBar(s: Snapshot, now: number): Element {
   return h(
     'header',
     { id: 'bar', key: 'bar', class: `verdict ${verdict.word.toLowerCase()}` },
-    h('p', { class: 'product' }, h('a', { href: '/' }, 'Plant monitor')),
+    h('h1', { class: 'product' }, h('a', { href: '/' }, 'Plant monitor')),
     h(
       'p',
       { class: 'word', 'aria-live': 'polite' },

@@ -2,7 +2,7 @@ import type { Sensor, Snapshot } from '../../snapshot.ts'
 import { analogBar, sparkline } from '../chart.ts'
 import { empty, panel } from '../panel.ts'
 import { h, type Element } from '../tree.ts'
-import { age, measured, number, status, toneOfLevel, type Tone } from '../words.ts'
+import { age, measured, number, status, toneOfLevel, visible, type Tone } from '../words.ts'
 
 /** So many sensors are drawn; the rest is a click away: the page stays under 60 KB with a thousand of them. */
 const DRAWN = 40
@@ -32,7 +32,7 @@ export function plant(s: Snapshot, now: number): Element {
         h(
           'div',
           { class: 'zone', key: `zone ${zone}` },
-          h('h3', null, zone === '' ? 'no zone' : zone),
+          h('h3', null, zone === '' ? 'no zone' : visible(zone)),
           h(
             'ul',
             { class: 'sensors' },

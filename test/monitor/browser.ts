@@ -1,0 +1,41 @@
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
+
+/** A real Chromium, the distribution's: `apt-get install chromium`. */
+export async function openBrowser(): Promise<Browser> {
+  const executablePath = ['chromium', 'chromium-browser', 'google-chrome']
+    .map((name) => Bun.which(name))
+    .find(Boolean)
+  if (!executablePath)
+    throw new Error('Cannot test pages: no Chromium is installed: apt-get install chromium')
+  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
+}
+
+/** What must not happen on any page: dialogs, refused scripts or styles, errors. */
+export interface Watched {
+  page: Page
+  troubles: string[]
+  close(): Promise<void>
+}
+
+export async function openPage(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<Watched> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
+  context.setDefaultTimeout(5000)
+  const page = await context.newPage()
+  const troubles: string[] = []
+  page.on('dialog', (dialog) => {
+    troubles.push(`dialog: ${dialog.message()}`)
+    void dialog.dismiss()
+  })
+  page.on('pageerror', (error) => void troubles.push(`error: ${error.message}`))
+  page.on('console', (message) => {
+    // A refused policy is an error here; a stream that the test itself cut is not.
+    if (message.type() === 'error' && !/ERR_|Failed to load resource/.test(message.text()))
+      troubles.push(`console: ${message.text()}`)
+  })
+  await page.goto(url, { waitUntil: 'domcontentloaded' })
+  return { page, troubles, close: () => context.close() }
+}
