@@ -93,7 +93,7 @@ function nameOf({ kind, size }: Truth): string {
 function order(a: string, b: string): number {
   const [kindA = '', sizeA = ''] = a.split(' ')
   const [kindB = '', sizeB = ''] = b.split(' ')
-  return kindA.localeCompare(kindB) || parseFloat(sizeA) - parseFloat(sizeB)
+  return kindA.localeCompare(kindB) || (parseFloat(sizeA) || 0) - (parseFloat(sizeB) || 0)
 }
 
 function median(values: readonly number[]): number | null {

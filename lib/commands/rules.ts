@@ -52,12 +52,12 @@ await command({
         case 'limit': {
           const limit = Number(needed('limit', 'VALUE', second))
           const id = needed('limit', 'ID', first)
-          return change(sql, id, { limit }, { ...who, reason: who.reason || `${id}: limit ${limit}` })
+          return await change(sql, id, { limit }, { ...who, reason: who.reason || `${id}: limit ${limit}` })
         }
         case 'enable':
         case 'disable': {
           const id = needed(act, 'ID', first)
-          return change(
+          return await change(
             sql,
             id,
             { enabled: act === 'enable' },

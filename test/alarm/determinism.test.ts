@@ -1,10 +1,12 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { bookOfFile } from '../../lib/alarm/books.ts'
 import type { RuleBookText } from '../../lib/alarm/rulebook.ts'
 import { parseConfig } from '../../lib/config.ts'
 import { SENSOR_TYPES, type SensorType } from '../../lib/reading.ts'
 import { bookOf, defaultBook, readingOf, rulesOf, runLog, START, type Entry } from './log.ts'
+
+setDefaultTimeout(60_000)
 
 /** A quiet level with noise, and in it faults of every kind that the detectors know. */
 const BASE: Record<SensorType, readonly [level: number, sigma: number, warning: number, critical: number]> = {

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createBooks, listBooks, proposeBook, seedBook, type Books } from '../../lib/alarm/books.ts'
 import type { RuleBookText } from '../../lib/alarm/rulebook.ts'
 import { parseConfig } from '../../lib/config.ts'
@@ -306,3 +309,43 @@ describe('silence', () => {
     await sql`delete from producer_health`
   })
 })
+
+test('backtest tells what another book would have raised on the stored readings, beside what was', async () => {
+  nowMs = Date.now() - 60_000
+  await inForce([limit('hot', 30)])
+  const { worker } = await openWorker('backtest-topic')
+  for (let i = 0; i < 6; i++) {
+    await worker.take([message(i, 'temperature', i % 2 === 0 ? 25 : 35, 77)])
+    nowMs += 3000
+  }
+  await settled(worker, 6)
+  const file = join(mkdtempSync(join(tmpdir(), 'book-')), 'book.yaml')
+  writeFileSync(file, JSON.stringify({ rules: [limit('hotter', 40), limit('warm', 20)] }))
+  const child = Bun.spawn(
+    [
+      process.execPath,
+      'lib/commands/backtest.ts',
+      '--rules',
+      file,
+      '--sensor',
+      'temperature-77',
+      '--hours',
+      '1',
+      '--json',
+    ],
+    {
+      cwd: join(import.meta.dir, '../..'),
+      env: { ...process.env, DATABASE_URL: url },
+      stdout: 'pipe',
+      stderr: 'pipe',
+    },
+  )
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+  expect({ code: await child.exited, err }).toEqual({ code: 0, err: '' })
+  const result = JSON.parse(out)
+  expect(result.readings).toBe(6)
+  expect(result.rules).toEqual([
+    { rule: 'hot', was: 3, would: 0 },
+    { rule: 'warm', was: 0, would: 1 },
+  ])
+}, 60_000)
