@@ -44,6 +44,10 @@ await run('monitor', async (signal) => {
   const ofFile = createRules(0, parseBook(bookOfFile(config), config.RULES_FILE))
   const rules = () => (books.latest().version === 0 ? ofFile : books.latest())
   const cluster = clusterView(kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: 'monitor' }))
+  const streams = createStreams({
+    maxStreams: config.MONITORING_STREAMS,
+    maxPerClient: config.MONITORING_STREAMS_PER_CLIENT,
+  })
   const sampler = createSampler({
     database,
     cluster,
@@ -51,16 +55,13 @@ await run('monitor', async (signal) => {
     allTopics: topicPlan(config).map((t) => t.topic),
     consumerGroup: config.CONSUMER_GROUP,
     limitsOf: limitsInForce(rules),
-  })
-  const streams = createStreams({
-    maxStreams: config.MONITORING_STREAMS,
-    maxPerClient: config.MONITORING_STREAMS_PER_CLIENT,
+    isWatched: () => streams.count() > 0,
   })
   const recorder = createRecorder(database.sql)
   sampler.onSnapshot(recorder.observe)
   sampler.onSnapshot(() => streams.tick())
   const metrics = createMetrics({
-    current: sampler.current,
+    current: sampler.peek,
     viewers: streams.count,
     consumerGroup: config.CONSUMER_GROUP,
     version: packageJson.version,

@@ -21,27 +21,30 @@ export function createBrokerWatch(
   canConnect: (host: string, port: number) => Promise<boolean> = accepts,
   clock: () => number = Date.now,
 ): BrokerWatch {
+  let looking: Promise<void> | null = null
   const known = new Map<number, { broker: Broker; reachable: boolean; inCluster: boolean; since: number }>()
+  async function lookOnce(cluster: Cluster | null): Promise<void> {
+    for (const broker of cluster?.brokers ?? []) {
+      const before = known.get(broker.id)
+      if (before) before.broker = broker
+      else known.set(broker.id, { broker, reachable: true, inCluster: true, since: clock() })
+    }
+    await Promise.all(
+      [...known.values()].map(async (entry) => {
+        const reachable = await canConnect(entry.broker.host, entry.broker.port)
+        const inCluster = cluster === null || cluster.brokers.some((b) => b.id === entry.broker.id)
+        if (reachable !== entry.reachable || inCluster !== entry.inCluster) {
+          // From unreachable to gone nothing new has happened to it.
+          const worse = !entry.reachable && !reachable
+          if (!worse) entry.since = clock()
+          Object.assign(entry, { reachable, inCluster })
+        }
+      }),
+    )
+  }
+
   return {
-    async look(cluster) {
-      for (const broker of cluster?.brokers ?? []) {
-        const before = known.get(broker.id)
-        if (before) before.broker = broker
-        else known.set(broker.id, { broker, reachable: true, inCluster: true, since: clock() })
-      }
-      await Promise.all(
-        [...known.values()].map(async (entry) => {
-          const reachable = await canConnect(entry.broker.host, entry.broker.port)
-          const inCluster = cluster === null || cluster.brokers.some((b) => b.id === entry.broker.id)
-          if (reachable !== entry.reachable || inCluster !== entry.inCluster) {
-            // From unreachable to gone nothing new has happened to it.
-            const worse = !entry.reachable && !reachable
-            if (!worse) entry.since = clock()
-            Object.assign(entry, { reachable, inCluster })
-          }
-        }),
-      )
-    },
+    look: (cluster) => (looking ??= lookOnce(cluster).finally(() => (looking = null))),
     view(cluster) {
       return [...known.values()]
         .map(({ broker, reachable, inCluster, since }): BrokerState => ({

@@ -1,9 +1,10 @@
+import { presentAlert } from './present.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { Change, Feed } from './stream.ts'
 
 /**
- * The live data for scripts: one `snapshot` with everything, then `change` events with the parts that changed. Of the
- * sensors only the changed ones come (an object by sensor id); sparkline points stay out, /api/sensors has them.
+ * The live data for scripts: one `snapshot` with everything, then `change` events with the parts that changed. Of
+ * sensors and alarms only the changed ones come (an object by id); sparkline points stay out, /api/series has them.
  */
 export function createDataFeed(current: () => Snapshot, now: () => number = Date.now): Feed {
   let id = now()
@@ -18,15 +19,18 @@ export function createDataFeed(current: () => Snapshot, now: () => number = Date
     const before = sent
     sent = new Map()
     const changed: string[] = []
-    const sensors: string[] = []
+    const members: Record<string, string[]> = { sensors: [], alarms: [] }
     for (const [name, value] of parts) {
       const text = JSON.stringify(value)
       sent.set(name, text)
       if (before.get(name) === text) continue
-      if (name.startsWith('sensors/')) sensors.push(`${JSON.stringify(name.slice(8))}:${text}`)
+      const [group = '', id] = splitName(name)
+      if (id !== undefined) members[group]?.push(`${JSON.stringify(id)}:${text}`)
       else changed.push(`${JSON.stringify(name)}:${text}`)
     }
-    if (sensors.length > 0) changed.push(`"sensors":{${sensors.join(',')}}`)
+    for (const [group, list] of Object.entries(members)) {
+      if (list.length > 0) changed.push(`"${group}":{${list.join(',')}}`)
+    }
     if (before.size === 0 || changed.length === 0) return null
     const change: Change = {
       id: ++id,
@@ -48,14 +52,21 @@ export function createDataFeed(current: () => Snapshot, now: () => number = Date
       next()
       const snapshot = current()
       const all: Record<string, unknown> = { at: snapshot.at }
-      const sensors: Record<string, unknown> = {}
+      const members: Record<string, Record<string, unknown>> = { sensors: {}, alarms: {} }
       for (const [name, value] of partsOf(snapshot)) {
-        if (name.startsWith('sensors/')) sensors[name.slice(8)] = value
-        else all[name] = value
+        const [group = '', id] = splitName(name)
+        if (id === undefined) all[name] = value
+        else if (members[group]) members[group][id] = value
       }
-      return { id, event: 'snapshot', data: JSON.stringify({ ...all, sensors }) }
+      return { id, event: 'snapshot', data: JSON.stringify({ ...all, ...members }) }
     },
   }
+}
+
+/** `sensors/ID` → group and id; other names have no id. */
+function splitName(name: string): [string, string?] {
+  const slash = name.indexOf('/')
+  return slash === -1 ? [name] : [name.slice(0, slash), name.slice(slash + 1)]
 }
 
 function partsOf(s: Snapshot): [string, unknown][] {
@@ -65,7 +76,11 @@ function partsOf(s: Snapshot): [string, unknown][] {
     ['producers', s.producers.data?.map(({ heartbeat_age_s: _, ...p }) => p) ?? []],
     ['partitions', s.partitions.data ?? []],
     ['flow', s.flow.data && { ...s.flow.data, history: undefined }],
-    ['alerts', s.alerts.data ?? null],
+    ['alarm_counts', s.alerts.data?.counts ?? null],
+    ...(s.alerts.data?.list ?? []).map((a): [string, unknown] => [
+      `alarms/${a.alert_id}`,
+      presentAlert(a, Date.parse(s.at)),
+    ]),
     ['rebalancing_events', s.rebalances.data?.slice(0, 20) ?? []],
     ['system_events', s.events.data?.slice(0, 20) ?? []],
     ['storage', s.storage.data && { ...s.storage.data, outbox_oldest_age_s: undefined }],

@@ -4,6 +4,7 @@ import { sleep } from '../run.ts'
 import { askCluster, askEnds } from './cluster.ts'
 import type { Database } from './database.ts'
 import { createBrokerWatch } from './brokers.ts'
+import { createFlowTracker } from './flow.ts'
 import { statusByAge, type ConsumerStatus, type ProducerStatus } from './health.ts'
 import { createPartitionTracker } from './partitions.ts'
 import { alertCounts, openAndRecentAlerts } from './questions/alerts.ts'
@@ -18,7 +19,7 @@ import { storage } from './questions/storage.ts'
 import { createRates } from './rates.ts'
 import { createSource, worst, type Section, type Source } from './section.ts'
 import { createSensorTracker, type LimitsOf } from './sensors.ts'
-import type { Consumer, Flow, FlowPoint, Partition, Producer, Snapshot } from './snapshot.ts'
+import type { Consumer, Producer, Snapshot } from './snapshot.ts'
 import { verdictOf } from './verdict.ts'
 
 /**
@@ -27,7 +28,10 @@ import { verdictOf } from './verdict.ts'
  * every page, stream and API call.
  */
 export interface Sampler {
+  /** for somebody who looks: keeps the pace up for a while */
   current(): Snapshot
+  /** for machines that look now and then */
+  peek(): Snapshot
   /** called after each new snapshot; returns how to stop that */
   onSnapshot(callback: (snapshot: Snapshot) => void): () => void
   /** samples until the signal aborts */
@@ -48,13 +52,20 @@ export interface SamplerOptions {
   allTopics: readonly string[]
   consumerGroup: string
   limitsOf: LimitsOf
+  /** somebody has a stream open */
+  isWatched?: () => boolean
   clock?: () => number
 }
 
 const TICK_MS = 1000
+/** a notification waits this long for others that belong to it */
+const QUICK_MS = 50
+/** and a storm of them makes at most five quick rounds a second */
+const STORM_MS = 150
+/** While nobody looks every second round is saved; incidents are still noticed in time. */
+const UNWATCHED_TICK_MS = 2000
+const WATCHED_MS = 15_000
 const BEATS = 60
-const HISTORY_STEP_MS = 5000
-const HISTORY_POINTS = 120
 /** A round waits this long for PostgreSQL, then shows what it has. */
 const ROUND_MS = 2500
 
@@ -66,9 +77,11 @@ export function createSampler(options: SamplerOptions): Sampler {
   const sensorTracker = createSensorTracker(options.limitsOf)
   const brokerWatch = createBrokerWatch(undefined, clock)
   const beats = new Map<string, boolean[]>()
-  const history: FlowPoint[] = []
+  const flow = createFlowTracker()
   const listeners = new Set<(snapshot: Snapshot) => void>()
   let tick = 0
+  let built = 0
+  let askedAt = 0
   let sensorsSeeded = false
   let wake: () => void = () => {}
   let alertsChanged = true
@@ -119,12 +132,12 @@ export function createSampler(options: SamplerOptions): Sampler {
 
   /** A past that another process saw; without it lines begin now, and nothing else is lost. */
   async function seed(): Promise<void> {
-    const [minutes, flow] = await Promise.allSettled([
+    const [minutes, past] = await Promise.allSettled([
       recentMinutes(database.sql()),
       recentFlow(database.sql()),
     ])
     if (minutes.status === 'fulfilled') sensorTracker.seed(minutes.value)
-    if (flow.status === 'fulfilled') history.unshift(...flow.value.slice(-HISTORY_POINTS))
+    if (past.status === 'fulfilled') flow.seed(past.value)
   }
 
   function due(): Source<unknown>[] {
@@ -138,20 +151,30 @@ export function createSampler(options: SamplerOptions): Sampler {
     return list
   }
 
+  /** Everything that is due. Kafka and the brokers are not waited for: what they say is there in the next round. */
   async function round(): Promise<void> {
-    const endsDone = cluster ? kafka.ends.refresh() : null
-    const brokersDone = brokerWatch.look(kafka.cluster.read(clock()).data)
-    if (cluster && tick % 3 === 0) void kafka.cluster.refresh()
+    if (cluster) {
+      const endsDone = kafka.ends.refresh()
+      void brokerWatch.look(kafka.cluster.read(clock()).data)
+      if (tick % 3 === 0) void kafka.cluster.refresh()
+      await Promise.race([endsDone, sleep(50)])
+    }
     await sources.probe.refresh()
     const asked = due()
-    if (sources.probe.read(clock()).error === null) {
-      await Promise.race([Promise.all(asked.map((s) => s.refresh())), sleep(ROUND_MS)])
-    } else {
-      for (const s of asked) s.fail(sources.probe.read(clock()).error?.detail ?? 'no answer')
-    }
-    if (endsDone) await Promise.race([endsDone, sleep(100)])
-    await brokersDone
+    const away = sources.probe.read(clock()).error
+    if (away === null) await Promise.race([Promise.all(asked.map((s) => s.refresh())), sleep(ROUND_MS)])
+    else for (const s of asked) s.fail(away.detail)
     tick++
+  }
+
+  /** Only what a writer has just told of: an alarm is on the page before the next full round. */
+  async function quickRound(): Promise<void> {
+    const asked: Source<unknown>[] = []
+    if (alertsChanged) asked.push(sources.alerts)
+    if (rebalancesChanged) asked.push(sources.rebalances, sources.events)
+    alertsChanged = false
+    rebalancesChanged = false
+    await Promise.race([Promise.all(asked.map((s) => s.refresh())), sleep(ROUND_MS)])
   }
 
   function observe(now: number): void {
@@ -230,7 +253,13 @@ export function createSampler(options: SamplerOptions): Sampler {
       partitions: { ...partsMeta, data: progressSection.data || ends.data ? partitions : null },
       flow: {
         ...worst(progressSection, producerRows),
-        data: flowOf(consumerList ?? [], producerList ?? [], partitions, now),
+        data: flow.view({
+          consumers: consumerList ?? [],
+          producers: producerList ?? [],
+          partitions,
+          rates,
+          now,
+        }),
       },
       alerts,
       rebalances: sources.rebalances.read(now),
@@ -240,50 +269,28 @@ export function createSampler(options: SamplerOptions): Sampler {
       kafka: kafkaSection,
       brokers: brokerWatch.view(kafkaSection.data),
     }
-    return { ...facts, number: tick, verdict: verdictOf(facts, now) }
-  }
-
-  function flowOf(cs: Consumer[], ps: Producer[], parts: Partition[], now: number): Flow {
-    const working = cs.filter((c) => c.status === 'active')
-    const lags = parts.map((p) => p.lag)
-    const seconds = parts.map((p) => p.lag_seconds).filter((v) => v !== null)
-    const flow: Flow = {
-      accepted_per_second: sum(ps.map((p) => rates.perSecond(`accepted ${p.producer_id} ${p.run_id}`, now))),
-      produced_per_second: sum(ps.map((p) => p.messages_per_second)),
-      appended_per_second: sum(parts.map((p) => rates.perSecond(`end ${p.topic}-${p.partition}`, now))),
-      stored_per_second: sum(parts.map((p) => p.messages_per_second)),
-      spooled: ps.reduce((total, p) => total + p.spooled, 0),
-      lag: lags.length === 0 || lags.includes(null) ? null : sum(lags),
-      lag_seconds: seconds.length === 0 ? null : Math.max(...seconds),
-      end_to_end_ms_p50: median(working.map((c) => c.end_to_end_ms_p50)),
-      end_to_end_ms_p99: largest(working.map((c) => c.end_to_end_ms_p99)),
-      history,
-    }
-    const last = history.at(-1)
-    if (tick > 0 && (!last || now - Date.parse(last.at) >= HISTORY_STEP_MS)) {
-      history.push({
-        at: new Date(now).toISOString(),
-        produced_per_second: flow.produced_per_second,
-        stored_per_second: flow.stored_per_second,
-        lag: flow.lag,
-        end_to_end_ms_p99: flow.end_to_end_ms_p99,
-      })
-      if (history.length > HISTORY_POINTS) history.shift()
-    }
-    return { ...flow, history: history.slice() }
+    return { ...facts, number: built, verdict: verdictOf(facts, now) }
   }
 
   async function sampleOnce(): Promise<Snapshot> {
     await round()
-    const now = clock()
-    observe(now)
-    snapshot = build(now)
+    observe(clock())
+    return show()
+  }
+
+  function show(): Snapshot {
+    built++
+    snapshot = build(clock())
     for (const listener of listeners) listener(snapshot)
     return snapshot
   }
 
   return {
-    current: () => snapshot,
+    peek: () => snapshot,
+    current() {
+      askedAt = clock()
+      return snapshot
+    },
     onSnapshot(callback) {
       listeners.add(callback)
       return () => listeners.delete(callback)
@@ -299,18 +306,26 @@ export function createSampler(options: SamplerOptions): Sampler {
         else rebalancesChanged = true
         wake()
       })
+      let nextFull = clock()
       while (!signal.aborted) {
-        const started = clock()
         try {
-          await sampleOnce()
+          if (clock() >= nextFull) {
+            const isFast = options.isWatched?.() || clock() - askedAt < WATCHED_MS
+            nextFull = clock() + (isFast ? TICK_MS : UNWATCHED_TICK_MS)
+            await sampleOnce()
+          } else if (alertsChanged || rebalancesChanged) {
+            await quickRound()
+            show()
+            await sleep(STORM_MS, signal)
+          }
         } catch (error) {
           log.error('sample.failed', { error: error instanceof Error ? error : String(error) })
         }
-        const rest = Math.max(50, TICK_MS - (clock() - started))
-        // A notification ends the pause, but a storm of them makes at most ten rounds a second.
+        await sleep(QUICK_MS, signal)
+        if (alertsChanged || rebalancesChanged) continue
         await Promise.race([
-          sleep(rest, signal),
-          new Promise<void>((r) => (wake = r)).then(() => sleep(100, signal)),
+          sleep(Math.max(0, nextFull - clock()), signal),
+          new Promise<void>((r) => (wake = r)),
         ])
       }
     },
@@ -324,20 +339,4 @@ function required<T>(value: T | null): T {
 
 function absent<T>(): Section<T> {
   return { status: 'ok', as_of: null, error: null, data: null }
-}
-
-/** null counts as nothing known; the sum of only unknowns is unknown */
-function sum(values: readonly (number | null)[]): number | null {
-  const known = values.filter((v) => v !== null)
-  return known.length === 0 ? null : known.reduce((a, b) => a + b, 0)
-}
-
-function largest(values: readonly (number | null)[]): number | null {
-  const known = values.filter((v) => v !== null)
-  return known.length === 0 ? null : Math.max(...known)
-}
-
-function median(values: readonly (number | null)[]): number | null {
-  const known = values.filter((v) => v !== null).sort((a, b) => a - b)
-  return known[Math.floor((known.length - 1) / 2)] ?? null
 }

@@ -43,6 +43,8 @@ interface Viewer {
   feed: Feed
   client: string | null
   controller: ReadableStreamDefaultController<Uint8Array>
+  /** what it was given at the start may wait however long; only what came since counts as its backlog */
+  allowance: number
 }
 
 export function createStreams(options: StreamOptions = {}): Streams {
@@ -55,12 +57,12 @@ export function createStreams(options: StreamOptions = {}): Streams {
   }, heartbeatMs)
   timer.unref()
 
-  const encode = (c: Change) => encoder.encode(`id: ${c.id}\nevent: ${c.event}\ndata: ${c.data}\n\n`)
+  const format = (c: Change) => `id: ${c.id}\nevent: ${c.event}\ndata: ${c.data}\n\n`
 
   function send(viewer: Viewer, bytes: Uint8Array): void {
     try {
       viewer.controller.enqueue(bytes)
-      if ((viewer.controller.desiredSize ?? 0) < -maxBacklogBytes) {
+      if ((viewer.controller.desiredSize ?? 0) < -maxBacklogBytes - viewer.allowance) {
         log.info('stream.cut', { client: viewer.client ?? 'local', reason: 'reads too slowly' })
         drop(viewer)
       }
@@ -101,13 +103,13 @@ export function createStreams(options: StreamOptions = {}): Streams {
       const body = new ReadableStream<Uint8Array>(
         {
           start(controller) {
-            viewer = { feed, client, controller }
-            viewers.add(viewer)
-            // The newest first: what the others got is part of what this one gets.
+            // The others first: what they get now is part of what this one begins with.
             tickOf([feed])
-            send(viewer, encoder.encode('retry: 1000\n\n'))
-            const lacking = from === null ? null : feed.since(from)
-            for (const change of lacking ?? [feed.whole()]) send(viewer, encode(change))
+            const lacking = (from === null ? null : feed.since(from)) ?? [feed.whole()]
+            const start = encoder.encode(`retry: 1000\n\n${lacking.map(format).join('')}`)
+            viewer = { feed, client, controller, allowance: start.byteLength }
+            viewers.add(viewer)
+            send(viewer, start)
           },
           cancel() {
             if (viewer) viewers.delete(viewer)
@@ -145,7 +147,7 @@ export function createStreams(options: StreamOptions = {}): Streams {
     for (const feed of feeds) {
       const change = feed.next()
       if (!change) continue
-      const bytes = encode(change)
+      const bytes = encoder.encode(format(change))
       for (const viewer of viewers) if (viewer.feed === feed) send(viewer, bytes)
     }
   }

@@ -2,12 +2,12 @@ import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { parseConfig } from '../../lib/config.ts'
 import type { Episode } from '../../lib/fleet/episodes.ts'
 import { FAULT_KINDS } from '../../lib/fleet/episodes.ts'
-import type { Clock, Measured } from '../../lib/fleet/fleet.ts'
-import { createPlant, plantOptions, type PlantOptions } from '../../lib/fleet/plant.ts'
-import { NEAR } from '../../lib/fleet/sensor.ts'
+import type { Measured } from '../../lib/fleet/fleet.ts'
+import { createPlant, plantOptions } from '../../lib/fleet/plant.ts'
 import { PROFILES } from '../../lib/fleet/signal.ts'
 import { encodeFactoryMessage, factoryMessage, SENSOR_TYPES, type SensorType } from '../../lib/reading.ts'
 import { parseMicros, type Micros } from '../../lib/time.ts'
+import { bytes, line, minutely, nearLimits, onlySensor, place, plant, virtualClock } from './simulated.ts'
 
 setDefaultTimeout(30_000) // the simulated days take a second each on an idle machine, several where others work
 
@@ -340,46 +340,3 @@ describe('plantOptions()', () => {
     ])
   })
 })
-
-function plant(options: Partial<PlantOptions> = {}) {
-  return createPlant({ ...DEFAULTS, ...options })
-}
-
-function minutely() {
-  return Object.fromEntries(SENSOR_TYPES.map((type) => [type, 60_000]))
-}
-
-const PLACE = { factorySection: 'production', machineId: 'machine-001', zone: 'zone-a' }
-const DEFAULTS = plantOptions(parseConfig({}))
-
-function nearLimits(type: SensorType) {
-  const { base } = PROFILES[type]
-  const { warning, critical } = DEFAULTS.limits[type]
-  return { warning: warning - NEAR * (warning - base), critical: critical - NEAR * (critical - base) }
-}
-
-/** That sensor of the scoring plant alone, freshly made. */
-function onlySensor(sensorId: string) {
-  return plant({ faults: 'scoring', single: { sensorId, location: PLACE } })
-}
-
-function line(m: Measured): string {
-  return m.encode(ID) as string
-}
-
-function place(m: Measured): string {
-  return `${m.key}@${m.reading.measuredAt}`
-}
-
-function bytes(p: ReturnType<typeof plant>, from: Micros, minutes: number): string {
-  return [...p.between(from, from + minutes * MINUTE)].map(line).join('\n')
-}
-
-function virtualClock(start: Micros): Clock & { advance(micros: Micros): void } {
-  let now = start
-  return {
-    now: () => now,
-    sleep: async (ms) => void (now += ms * 1000),
-    advance: (micros) => void (now += micros),
-  }
-}

@@ -51,8 +51,7 @@ describe('/events', () => {
     const answer = await room.get('/events')
     expect(answer.headers.get('content-type')).toContain('text/event-stream')
     const id = await raiseAlarm(room.sql)
-    const raised = (e: Event) =>
-      e.event === 'change' && e.data.alerts?.list.some((a: any) => a.alert_id === id)
+    const raised = (e: Event) => e.event === 'change' && e.data.alarms?.[id] !== undefined
     const sampling = (async () => {
       for (let i = 0; i < 6; i++) await room.sampler.sampleOnce()
     })()
@@ -106,7 +105,11 @@ describe('createStreams()', () => {
     let id = 1
     const big = feed(() => ({ id: ++id, event: 'change', data: 'x'.repeat(100_000) }))
     const streams = createStreams({ maxBacklogBytes: 300_000, heartbeatMs: 60_000 })
-    const server = Bun.serve({ port: 0, fetch: () => streams.open('data', big, null, null) })
+    const server = Bun.serve({
+      port: 0,
+      development: false,
+      fetch: () => streams.open('data', big, null, null),
+    })
     const lazy = connectTcp(server.port ?? 0, '127.0.0.1', () =>
       lazy.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
     )
@@ -124,6 +127,18 @@ describe('createStreams()', () => {
     await reader.cancel()
     streams.close()
     await server.stop(true)
+  })
+  test('a long beginning is no backlog', async () => {
+    const long: Feed = {
+      whole: () => ({ id: 1, event: 'snapshot', data: 'x'.repeat(1_000_000) }),
+      next: () => null,
+      since: () => null,
+    }
+    const streams = createStreams({ maxBacklogBytes: 1000 })
+    const reader = streams.open('data', long, null, null).body!.getReader()
+    expect(streams.count()).toBe(1)
+    expect((await reader.read()).value!.byteLength).toBeGreaterThan(1_000_000)
+    streams.close()
   })
   test('refuses the one too many: of all, and of one client', () => {
     const quiet = feed(() => null)

@@ -1,71 +1,19 @@
 import { Database } from 'bun:sqlite'
 import { afterEach, expect, setDefaultTimeout, test } from 'bun:test'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { contentHash } from '../../lib/hash.ts'
 import { partitionOf } from '../../lib/kafka/partitioner.ts'
 import { MAX_VALUE_BYTES, type Reading } from '../../lib/reading.ts'
-import { readLedger, type LedgerEntry } from '../../lib/spool/ledger.ts'
-import { openSpool, type Batch, type Spool, type SpoolOptions } from '../../lib/spool/spool.ts'
+import type { LedgerEntry } from '../../lib/spool/ledger.ts'
 import { spoolFile } from '../../lib/spool/store.ts'
 import { measured, measuredMany } from './measured.ts'
+import { cleanUp, countUp, folder, ledgerOf, name, open, seqsOf, takeAll, until } from './room.ts'
 
 setDefaultTimeout(30_000) // each waits for its condition; only a busy machine comes near this
 
-const cleanUp: (() => unknown)[] = []
 afterEach(async () => {
   for (const step of cleanUp.splice(0).reverse()) await step()
 })
-
-function folder(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'spool-'))
-  cleanUp.push(() => rmSync(directory, { recursive: true, force: true }))
-  return directory
-}
-
-function open(options: Partial<SpoolOptions> = {}): Spool {
-  const spool = openSpool({
-    directory: options.directory ?? folder(),
-    producerId: 'plant',
-    maxBytes: 256 * 1024 * 1024,
-    whenFull: 'block',
-    partitionOf: (_, key) => partitionOf(key, 3),
-    ...options,
-  })
-  cleanUp.push(() => spool.close())
-  return spool
-}
-
-function ledgerOf(directory: string) {
-  const ledger = readLedger(spoolFile(directory, 'plant'))
-  const entries = [...ledger]
-  const spooled = [...ledger.spooled()]
-  ledger.close()
-  return { entries, spooled, totals: ledger.totals, runId: ledger.runId }
-}
-
-/** Sensor → its numbers in the order of the ledger. */
-function seqsOf(entries: readonly { sensorId: string; seq: number }[]): Map<string, number[]> {
-  const seqs = new Map<string, number[]>()
-  for (const { sensorId, seq } of entries) seqs.set(sensorId, [...(seqs.get(sensorId) ?? []), seq])
-  return seqs
-}
-
-const countUp = (to: number) => Array.from({ length: to }, (_, i) => i + 1)
-const name = (e: { sensorId: string; seq: number }) => `${e.sensorId}:${e.seq}`
-
-function takeAll(spool: Spool): Batch[] {
-  return spool.lines().flatMap(({ topic, partition }) => spool.take(topic, partition) ?? [])
-}
-
-async function until(holds: () => boolean, what: string, boundMs = 10_000): Promise<void> {
-  const end = performance.now() + boundMs
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`still not after ${boundMs} ms: ${what}`)
-    await Bun.sleep(5)
-  }
-}
 
 test('accept() resolves when the reading is in the ledger of the file, with its content', async () => {
   const directory = folder()
