@@ -255,7 +255,6 @@ describe('silence', () => {
     await settled(worker, from + count)
   }
 
-  /** ticks as the consumer does, until something is so */
   async function ticking(
     worker: Worker,
     topic: string,
@@ -280,7 +279,6 @@ describe('silence', () => {
     nowMs += 12_000
     expect(await ticking(worker, topic, (a) => a.length === 1)).toBe(true)
     const [alarm] = await alarmsOf(topic)
-    // Another consumer takes over: it knows, tells nothing twice, and clears.
     worker.release()
     const next = await openWorker(topic, 'consumer-2')
     nowMs += 60_000
