@@ -18,6 +18,7 @@ RUN install -d -o bun -g bun /data/spool /data/logs
 COPY --from=packages /app/node_modules node_modules
 COPY package.json bunfig.toml tsconfig.json producer.ts consumer.ts monitor.ts ./
 COPY sql sql
+COPY config config
 COPY lib lib
 USER bun
 ENTRYPOINT ["bun"]

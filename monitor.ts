@@ -1,4 +1,7 @@
 import packageJson from './package.json'
+import { bookOfFile, createBooks } from './lib/alarm/books.ts'
+import { parseBook } from './lib/alarm/rulebook.ts'
+import { createRules } from './lib/alarm/rules.ts'
 import { parseConfig } from './lib/config.ts'
 import { learnRoles } from './lib/db/connect.ts'
 import { clusterView, kafkaClients } from './lib/kafka/client.ts'
@@ -32,6 +35,14 @@ await run('monitor', async (signal) => {
   log.configure({ level: config.LOG_LEVEL, service: 'monitor', file: config.LOG_FILE ?? null })
   await learnRoles(config.DATABASE_URL)
   const database = openDatabase(config.DATABASE_URL)
+  const books = createBooks({
+    get sql() {
+      return database.sql()
+    },
+  })
+  // until the first consumer has made a version, what the file says
+  const ofFile = createRules(0, parseBook(bookOfFile(config), config.RULES_FILE))
+  const rules = () => (books.latest().version === 0 ? ofFile : books.latest())
   const cluster = clusterView(kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: 'monitor' }))
   const streams = createStreams({
     maxStreams: config.MONITORING_STREAMS,
@@ -43,7 +54,7 @@ await run('monitor', async (signal) => {
     sourceTopics: sourceTopics(config),
     allTopics: topicPlan(config).map((t) => t.topic),
     consumerGroup: config.CONSUMER_GROUP,
-    limitsOf: limitsInForce(config),
+    limitsOf: limitsInForce(rules),
     isWatched: () => streams.count() > 0,
   })
   const recorder = createRecorder(database.sql)
@@ -60,7 +71,7 @@ await run('monitor', async (signal) => {
     sql: database.sql,
     streams,
     metrics,
-    rules: rulesInForce(config),
+    rules: () => rulesInForce(config, rules()),
     alertTopic: config.ALERT_TOPIC,
     version: packageJson.version,
     onChange: sampler.hurry,
@@ -72,7 +83,11 @@ await run('monitor', async (signal) => {
   const server = serve(app.fetch, config)
   log.info('monitor.listening', { url: `http://${config.MONITORING_HOST}:${config.MONITORING_PORT}` })
 
-  await Promise.all([sampler.run(signal), keepRollups(config.DATABASE_URL, ROLLUP_DAYS, signal)])
+  await Promise.all([
+    sampler.run(signal),
+    keepRollups(config.DATABASE_URL, ROLLUP_DAYS, signal),
+    books.follow(signal),
+  ])
 
   streams.close()
   await server.stop(true)

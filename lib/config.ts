@@ -20,6 +20,17 @@ const decimal = z.coerce.number()
 const text = z.string().min(1)
 const choice = <const T extends readonly [string, ...string[]]>(values: T) => z.enum(values)
 const name = sensorId
+/** as lib/detect/vibration.ts knows them (a test holds the two lists equal) */
+const MACHINE_CLASSES = [
+  'class-1',
+  'class-2',
+  'class-3',
+  'class-4',
+  'group-1-rigid',
+  'group-1-flexible',
+  'group-2-rigid',
+  'group-2-flexible',
+] as const
 
 /** `2s`, `500ms`, `1m`, or a bare number of seconds → milliseconds. */
 const duration = z
@@ -152,10 +163,42 @@ export const environment = z.object({
   HUMIDITY_CRITICAL_THRESHOLD: humidity.critical,
   PRESSURE_WARNING_THRESHOLD: pressure.warning,
   PRESSURE_CRITICAL_THRESHOLD: pressure.critical,
+  RULES_FILE: about(
+    text.default('config/rules.yaml'),
+    'Limits',
+    'The rule book: seeded into PostgreSQL as a new version whenever it or a variable in it changes',
+  ),
+  VIBRATION_MACHINE_CLASS: about(
+    choice(MACHINE_CLASSES).default('group-2-flexible'),
+    'Limits',
+    'Class of the machines after ISO 10816-1 (class-1…4) or 20816-3 (group-1/2-rigid/flexible)',
+  ),
+  ENERGY_PRICE_PER_KWH: about(
+    decimal.min(0).optional(),
+    'Limits',
+    'Price of a kWh: an alarm about energy then says what the excess costs',
+  ),
   READINGS_RETENTION_DAYS: about(
     positive.default(30),
     'Consumer',
     'Days of readings kept; older daily partitions are dropped',
+  ),
+
+  WEBHOOK_URL: about(
+    z.url().optional(),
+    'Notifications',
+    'Each transition of an alarm is posted here as JSON, in order for each alarm, until it is taken',
+  ),
+  WEBHOOK_SECRET: about(
+    text.optional(),
+    'Notifications',
+    'Signs each post: header x-factory-signature is sha256=HMAC of timestamp, a dot and the body',
+    true,
+  ),
+  ALERTMANAGER_URL: about(
+    z.url().optional(),
+    'Notifications',
+    'Alertmanager (API v2) that is told of open and ended alarms, such as http://localhost:9093',
   ),
 
   MONITORING_HOST: about(text.default('127.0.0.1'), 'Monitor', 'Address that the monitor listens on'),

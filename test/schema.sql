@@ -51,9 +51,15 @@ create table alerts (
   shelve_reason text,
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
+  latching boolean not null default false,
+  returned_at timestamp with time zone,
+  suppressed text,
+  group_id uuid,
   constraint alerts_pkey PRIMARY KEY (alert_id),
-  constraint severity_is_known CHECK ((severity = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text, 'critical'::text])))
+  constraint severity_is_known CHECK ((severity = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text, 'critical'::text]))),
+  constraint suppression_is_known CHECK ((suppressed = ANY (ARRAY['shelved'::text, 'out_of_service'::text, 'group'::text])))
 );
+CREATE INDEX alerts_by_group ON public.alerts USING btree (group_id) WHERE (group_id IS NOT NULL);
 CREATE INDEX alerts_by_sensor ON public.alerts USING btree (sensor_id, "timestamp" DESC);
 CREATE INDEX alerts_by_time ON public.alerts USING btree ("timestamp" DESC);
 CREATE INDEX alerts_open ON public.alerts USING btree ("timestamp" DESC) WHERE (active OR (NOT acknowledged));
@@ -125,6 +131,7 @@ create table fault_episodes (
   constraint fault_episodes_pkey PRIMARY KEY (episode_id)
 );
 grant insert, select, update on fault_episodes to producer;
+grant select on fault_episodes to consumer;
 grant select on fault_episodes to monitor;
 
 create table flow_points (
@@ -154,6 +161,34 @@ create table incidents (
 CREATE INDEX incidents_by_time ON public.incidents USING btree (opened_at DESC);
 grant insert, select, update on incidents to monitor;
 
+create table notification_cursors (
+  channel text not null,
+  transaction xid8 not null,
+  entry bigint not null,
+  sent bigint not null default 0,
+  refused bigint not null default 0,
+  attempts integer not null default 0,
+  last_error text,
+  holder uuid,
+  held_until timestamp with time zone,
+  updated_at timestamp with time zone not null default now(),
+  constraint notification_cursors_pkey PRIMARY KEY (channel)
+);
+grant insert, select, update on notification_cursors to consumer;
+grant select on notification_cursors to monitor;
+
+create table out_of_service (
+  sensor_id text not null,
+  since timestamp with time zone not null default now(),
+  until timestamp with time zone,
+  by text not null,
+  reason text not null,
+  constraint out_of_service_pkey PRIMARY KEY (sensor_id),
+  constraint reason_is_given CHECK ((reason <> ''::text))
+);
+grant delete, insert, select, update on out_of_service to monitor;
+grant select on out_of_service to consumer;
+
 create table outbox (
   entry bigint not null generated always as identity,
   topic text not null,
@@ -162,8 +197,10 @@ create table outbox (
   payload jsonb not null,
   created_at timestamp with time zone not null default now(),
   sent_at timestamp with time zone,
+  transaction xid8 not null default pg_current_xact_id(),
   constraint outbox_pkey PRIMARY KEY (entry)
 );
+CREATE INDEX outbox_by_transaction ON public.outbox USING btree (transaction, entry);
 CREATE INDEX outbox_unsent ON public.outbox USING btree (entry) WHERE (sent_at IS NULL);
 grant delete, insert, select, update on outbox to consumer;
 grant insert, select on outbox to monitor;
@@ -233,6 +270,7 @@ create table producer_health (
   constraint status_is_known CHECK ((status = ANY (ARRAY['starting'::text, 'active'::text, 'blocked'::text, 'stopping'::text, 'stopped'::text, 'finished'::text, 'failed'::text])))
 ) with (fillfactor=50);
 grant insert, select, update on producer_health to producer;
+grant select on producer_health to consumer;
 grant select on producer_health to monitor;
 
 create table readings (
@@ -338,6 +376,30 @@ create table rollup_progress (
 );
 grant select on rollup_progress to consumer;
 grant select on rollup_progress to monitor;
+
+create table rule_activations (
+  cluster_id text not null,
+  topic text not null,
+  partition integer not null,
+  book_version integer not null,
+  from_offset bigint not null,
+  activated_at timestamp with time zone not null default now(),
+  constraint rule_activations_pkey PRIMARY KEY (cluster_id, topic, partition, book_version)
+);
+grant insert, select, update on rule_activations to consumer;
+grant select on rule_activations to monitor;
+
+create table rule_books (
+  version integer not null generated always as identity,
+  book jsonb not null,
+  author text not null,
+  reason text not null default ''::text,
+  created_at timestamp with time zone not null default now(),
+  constraint rule_books_pkey PRIMARY KEY (version),
+  constraint author_is_named CHECK ((author <> ''::text))
+);
+grant insert, select on rule_books to consumer;
+grant insert, select on rule_books to monitor;
 
 create table runs (
   run_key integer not null generated always as identity,
@@ -523,6 +585,21 @@ end $function$;
 grant execute on function drop_old_rollups(integer) to consumer;
 grant execute on function drop_old_rollups(integer) to monitor;
 
+CREATE OR REPLACE FUNCTION public.end_latched_alarm()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if new.acknowledged and not old.acknowledged and new.latching and new.active and new.returned_at is not null then
+    new.active := false;
+    new.cleared_at := now();
+    insert into alert_journal (alert_id, sensor_id, rule_id, transition, at, actor, reason)
+      values (new.alert_id, new.sensor_id, new.rule_id, 'cleared', now(), coalesce(new.acknowledged_by, ''),
+        'the condition was over, and it is acknowledged');
+  end if;
+  return new;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.ensure_reading_partitions(days_ahead integer)
  RETURNS integer
  LANGUAGE plpgsql
@@ -635,3 +712,12 @@ begin
 end $function$;
 grant execute on function roll_up_readings(interval) to consumer;
 grant execute on function roll_up_readings(interval) to monitor;
+
+CREATE OR REPLACE FUNCTION public.tell_of_rule_book()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform pg_notify('rules', new.version::text);
+  return null;
+end $function$;

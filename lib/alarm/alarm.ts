@@ -1,6 +1,8 @@
-import type { LimitRule } from '../detect/limits.ts'
+import { explain, oneIn } from '../detect/explain.ts'
+import type { Verdict } from '../detect/detector.ts'
 import { LEVELS, type Reading } from '../reading.ts'
 import { formatMicros, type Micros } from '../time.ts'
+import type { BoundRule } from './bind.ts'
 import { alarmId } from './id.ts'
 
 /** Where in the log a reading stands. */
@@ -10,12 +12,19 @@ export interface Source {
   offset: number
 }
 
-/** An alarm that is raised and not cleared, as the state of its sensor remembers it. */
+/** An alarm that is raised and not cleared, as the state of its sensor remembers it: enough to clear it even after its rule has gone. */
 export interface OpenAlarm {
   alertId: string
   ruleId: string
+  ruleVersion: number
+  kind: string
+  anomalyType: string
+  severity: string
   raisedAt: Micros
+  /** the worst value so far: the farthest from `reference` on its side */
   peak: number
+  reference: number
+  side: 'high' | 'low' | 'both'
 }
 
 /** Columns of table alerts at the moment of raising; values as JSON. */
@@ -26,7 +35,7 @@ export interface RaisedAlarm {
   sensor_type: string
   anomaly_type: string
   severity: string
-  sensor_value: number
+  sensor_value: number | null
   sensor_unit: string
   sensor_alert_level: string
   location: { factory_section: string; machine_id: string; zone: string }
@@ -36,6 +45,7 @@ export interface RaisedAlarm {
   rule_version: number
   why: Record<string, unknown>
   late: boolean
+  latching: boolean
   topic: string
   partition: number
   offset: number
@@ -59,57 +69,99 @@ export interface ClearedAlarm {
 }
 
 /** The last readings before an alarm, newest last: part of its explanation. */
-export type Recent = readonly { at: string; value: number }[]
+export type Recent = readonly { at: Micros; value: number }[]
 
-export function raiseLimit(
-  reading: Reading,
-  rule: LimitRule,
-  rules: readonly LimitRule[],
-  level: number,
+/** What is known of the sensor at the moment of an alarm. */
+export interface Moment {
+  reading: Reading
+  level: number
+  source: Source
+  detectedBy: string
+}
+
+export function raiseAlarm(
+  { rule, version }: BoundRule,
+  verdict: Verdict,
+  { reading, level, source, detectedBy }: Moment,
   recent: Recent,
-  source: Source,
-  detectedBy: string,
+  inForce: readonly BoundRule[],
 ): RaisedAlarm {
-  const side = rule.side === 'high' ? 'above' : 'below'
-  const name = ['physical', 'warning', 'critical'][rule.level]
+  const said = explain(verdict, reading.value, reading.unit)
   return {
     alert_id: alarmId(rule.id, reading.sensorId, source),
     timestamp: formatMicros(reading.measuredAt),
     sensor_id: reading.sensorId,
     sensor_type: reading.sensorType,
-    anomaly_type: rule.anomalyType,
+    anomaly_type: rule.anomaly_type,
     severity: rule.severity,
     sensor_value: reading.value,
     sensor_unit: reading.unit,
     sensor_alert_level: LEVELS[level] ?? 'normal',
     location: locationOf(reading),
     detected_by: detectedBy,
-    description: `${reading.sensorId} is at ${quantity(reading.value, reading.unit)}: at or ${side} its ${name} limit of ${quantity(rule.limit, reading.unit)}`,
+    description: headline({ rule, version }, reading, said),
     rule_id: rule.id,
-    rule_version: rule.version,
+    rule_version: version,
     why: {
-      part: 'limit',
-      rule: { id: rule.id, version: rule.version },
-      limits: Object.fromEntries(
-        rules.map((r) => [r.id, { side: r.side, limit: r.limit, deadband: r.deadband }]),
-      ),
-      beyond_by: rule.side === 'high' ? reading.value - rule.limit : rule.limit - reading.value,
-      recent,
+      part: verdict.part,
+      rule: { id: rule.id, version, kind: rule.kind, title: rule.title },
+      explanation: said,
+      consequence: rule.consequence,
+      response: rule.response,
+      expected: verdict.expected,
+      low: verdict.low,
+      high: verdict.high,
+      rarity: verdict.rarity,
+      rare: verdict.rarity !== null && verdict.rarity > 0 ? oneIn(verdict.rarity) : null,
+      reasons: verdict.reasons,
+      limits: limitsInForce(inForce),
+      recent: recent.map((r) => ({ at: formatMicros(r.at), value: r.value })),
       source,
+      live: true,
     },
     late: false,
+    latching: rule.latching,
     ...source,
   }
 }
 
-export function clearLimit(
-  open: OpenAlarm,
-  reading: Reading,
-  rule: LimitRule,
-  level: number,
-  source: Source,
-  detectedBy: string,
-): ClearedAlarm {
+/** What the sensor's state keeps of it. */
+export function openAlarm(
+  { rule, version }: BoundRule,
+  verdict: Verdict,
+  raised: RaisedAlarm,
+  at: Micros,
+): OpenAlarm {
+  const value = raised.sensor_value ?? 0
+  return {
+    alertId: raised.alert_id,
+    ruleId: rule.id,
+    ruleVersion: version,
+    kind: rule.kind,
+    anomalyType: rule.anomaly_type,
+    severity: rule.severity,
+    raisedAt: at,
+    peak: value,
+    reference: verdict.expected ?? value,
+    side: 'side' in rule ? rule.side : rule.kind === 'vibration' ? 'high' : 'both',
+  }
+}
+
+/** The worst value seen while it is open. */
+export function follow(open: OpenAlarm, value: number): void {
+  const worse =
+    open.side === 'high'
+      ? value > open.peak
+      : open.side === 'low'
+        ? value < open.peak
+        : Math.abs(value - open.reference) > Math.abs(open.peak - open.reference)
+  if (worse) open.peak = value
+}
+
+/** `reason`: why it ends, where that is not the reading itself (its rule has gone). */
+export function clearAlarm(open: OpenAlarm, moment: Moment, reason: string | null = null): ClearedAlarm {
+  const { reading, level, source, detectedBy } = moment
+  const now = quantity(reading.value, reading.unit)
   return {
     alert_id: open.alertId,
     cleared_at: formatMicros(reading.measuredAt),
@@ -118,16 +170,19 @@ export function clearLimit(
     raised: {
       sensor_id: reading.sensorId,
       sensor_type: reading.sensorType,
-      anomaly_type: rule.anomalyType,
-      severity: rule.severity,
-      rule_id: rule.id,
-      rule_version: rule.version,
+      anomaly_type: open.anomalyType,
+      severity: open.severity,
+      rule_id: open.ruleId,
+      rule_version: open.ruleVersion,
       location: locationOf(reading),
     },
     sensor_value: reading.value,
     sensor_unit: reading.unit,
     sensor_alert_level: LEVELS[level] ?? 'normal',
-    description: `${reading.sensorId} is back at ${quantity(reading.value, reading.unit)}, inside its limit of ${quantity(rule.limit, reading.unit)}; the worst was ${quantity(open.peak, reading.unit)}`,
+    description:
+      reason === null
+        ? `${reading.sensorId} is back at ${now}; the worst was ${quantity(open.peak, reading.unit)}`
+        : `${reading.sensorId}: ${reason}; the last value was ${now}`,
     detected_by: detectedBy,
     source,
   }
@@ -135,7 +190,7 @@ export function clearLimit(
 
 /** The message on topic alerts (SPEC §5b) for a raise. */
 export function raisedMessage(alarm: RaisedAlarm): Record<string, unknown> {
-  const { rule_id, rule_version, why: _why, topic, partition, offset, ...rest } = alarm
+  const { rule_id, rule_version, why: _why, latching: _latching, topic, partition, offset, ...rest } = alarm
   return {
     ...rest,
     state: 'raised',
@@ -163,8 +218,25 @@ export function clearedMessage(alarm: ClearedAlarm): Record<string, unknown> {
   }
 }
 
-function locationOf(reading: Reading) {
-  const { factorySection, machineId, zone } = reading.location
+function headline({ rule }: Pick<BoundRule, 'rule' | 'version'>, reading: Reading, said: string): string {
+  if (rule.kind !== 'limit' && rule.kind !== 'consecutive') return `${reading.sensorId}: ${said}`
+  const side = rule.side === 'high' ? 'above' : 'below'
+  const level = rule.kind === 'limit' && rule.level !== 'none' ? `${rule.level} ` : ''
+  const row = rule.kind === 'consecutive' ? ` for ${rule.readings} readings in a row` : ''
+  return `${reading.sensorId} is at ${quantity(reading.value, reading.unit)}: at or ${side} its ${level}limit of ${quantity(rule.limit, reading.unit)}${row}`
+}
+
+function limitsInForce(inForce: readonly BoundRule[]): Record<string, unknown> {
+  const limits: Record<string, unknown> = {}
+  for (const { rule } of inForce)
+    if (rule.kind === 'limit')
+      limits[rule.id] = { side: rule.side, limit: rule.limit, deadband: rule.deadband, level: rule.level }
+    else if (rule.kind === 'physical') limits[rule.id] = { low: rule.low, high: rule.high }
+  return limits
+}
+
+export function locationOf({ location }: Pick<Reading, 'location'>): RaisedAlarm['location'] {
+  const { factorySection, machineId, zone } = location
   return { factory_section: factorySection, machine_id: machineId, zone }
 }
 

@@ -30,6 +30,7 @@ const POLL_MS = 5000
 const BACKOFF_MS = 2000
 /** Sent entries are kept for a day, for people who look. */
 const KEEP = '1 day'
+const KEEP_UNREAD = '7 days'
 const TIDY_EVERY_MS = 600_000
 
 export async function runRelay(database: Database, publish: Publish, signal: AbortSignal): Promise<void> {
@@ -43,7 +44,10 @@ export async function runRelay(database: Database, publish: Publish, signal: Abo
         tidiedAt = Date.now()
         await ask(
           'tidy the outbox',
-          database.sql`delete from outbox where sent_at < now() - ${KEEP}::interval`,
+          // what a notifier has not read yet waits for it, for a week at most
+          database.sql`delete from outbox o where sent_at < now() - ${KEEP}::interval
+            and (sent_at < now() - ${KEEP_UNREAD}::interval or not exists (select 1 from notification_cursors c
+              where (o.transaction, o.entry) > (c.transaction, c.entry)))`,
         )
       }
       if (sent === PAGE) continue

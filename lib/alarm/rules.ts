@@ -1,89 +1,80 @@
-import type { Config } from '../config.ts'
-import type { LimitRule } from '../detect/limits.ts'
-import type { SensorType } from '../reading.ts'
+import type { Reading } from '../reading.ts'
+import { bind, limitOf, type BoundRule } from './bind.ts'
+import { isBeyond, type LimitRule } from '../detect/limits.ts'
+import { isOutside, type PhysicalRule } from '../detect/physical.ts'
+import type { Rule, RuleBook } from './rulebook.ts'
 
-/** What a sensor type can physically be; a value outside is a broken sensor or a broken unit, not a hot machine. */
-export const PHYSICAL_RANGE: Record<string, readonly [number, number]> = {
-  temperature: [-60, 250],
-  vibration: [0, 200],
-  energy: [0, 10_000],
-  humidity: [0, 100],
-  pressure: [300, 1200],
+/** A version of the rule book, ready to judge. */
+export interface Rules {
+  readonly version: number
+  readonly book: RuleBook
+  /** the rules for a sensor as it describes itself, in the book's order: limits speak before what yields to them */
+  of(topic: string, sensor: Pick<Reading, 'sensorId' | 'sensorType' | 'location'>): SensorRules
 }
 
-export type RuleBook = (topic: string, sensorType: string) => readonly LimitRule[]
-
-/** The limits of the environment as rules: a warning and a critical one for each factory type, SPEC C3's for devices. */
-export function createRuleBook(config: Config): RuleBook {
-  const factory = new Map<string, LimitRule[]>()
-  const limits: Record<SensorType, [number, number]> = {
-    temperature: [config.TEMPERATURE_WARNING_THRESHOLD, config.TEMPERATURE_CRITICAL_THRESHOLD],
-    vibration: [config.VIBRATION_WARNING_THRESHOLD, config.VIBRATION_CRITICAL_THRESHOLD],
-    energy: [config.ENERGY_WARNING_THRESHOLD, config.ENERGY_CRITICAL_THRESHOLD],
-    humidity: [config.HUMIDITY_WARNING_THRESHOLD, config.HUMIDITY_CRITICAL_THRESHOLD],
-    pressure: [config.PRESSURE_WARNING_THRESHOLD, config.PRESSURE_CRITICAL_THRESHOLD],
-  }
-  for (const [type, [warning, critical]] of Object.entries(limits)) {
-    // A quarter of the distance between the two: wide enough that noise at the limit does not chatter.
-    const deadband = Math.abs(critical - warning) / 4
-    factory.set(type, [
-      rule(`${type}.high`, 'high', warning, deadband, 1),
-      rule(`${type}.high_high`, 'high', critical, deadband, 2),
-      ...physical(type),
-    ])
-  }
-  const devices = new Map<string, LimitRule[]>([
-    [
-      'temperature',
-      [
-        rule('device.temperature.high_high', 'high', config.MAX_TEMPERATURE, 0.5, 2),
-        ...physical('temperature'),
-      ],
-    ],
-    [
-      'humidity',
-      [rule('device.humidity.low_low', 'low', config.MIN_HUMIDITY, 0.5, 2), ...physical('humidity')],
-    ],
-  ])
-  const none: readonly LimitRule[] = []
-  return (topic, sensorType) => {
-    if (topic === config.SENSOR_TOPIC) return factory.get(sensorType) ?? none
-    if (topic === 'sensor.raw') return devices.get(sensorType) ?? none
-    return none
-  }
+export interface SensorRules {
+  readonly bound: readonly BoundRule[]
+  /** the level of one reading by itself, without memory: 0 normal, 1 warning, 2 critical */
+  levelOf(value: number): 0 | 1 | 2
+  isOutOfRange(value: number): boolean
 }
 
-/** Beyond what the quantity can be: the sensor or its unit is broken. */
-function physical(type: string): LimitRule[] {
-  const range = PHYSICAL_RANGE[type]
-  if (!range) return []
-  const shared = {
-    version: 1,
-    exclusive: true,
-    deadband: 0,
-    onDelay: 1,
-    offDelay: 1,
-    level: 0,
-    anomalyType: 'out_of_physical_range',
-    severity: 'medium',
-  } as const
-  return [
-    { ...shared, id: `${type}.physical_low`, side: 'low', limit: range[0] },
-    { ...shared, id: `${type}.physical_high`, side: 'high', limit: range[1] },
-  ]
+/** Before any book is known nothing is judged. */
+export const NO_RULES: Rules = {
+  version: 0,
+  book: { groups: { sensors: 3, window: 60 }, rules: [] },
+  of: () => ({ bound: [], levelOf: () => 0, isOutOfRange: () => false }),
 }
 
-function rule(id: string, side: 'high' | 'low', limit: number, deadband: number, level: 1 | 2): LimitRule {
+export function createRules(version: number, book: RuleBook): Rules {
+  const inForce = book.rules.filter((rule) => rule.enabled).map((rule) => bind(rule, version))
+  // rules that yield come after those that they may yield to
+  inForce.sort((a, b) => a.rule.yields_to.length - b.rule.yields_to.length)
+  /** most sensors share their rules: made once for each different list */
+  const made = new Map<string, SensorRules>()
   return {
-    id,
-    version: 1,
-    side,
-    limit,
-    deadband,
-    onDelay: 1,
-    offDelay: 2,
-    level,
-    anomalyType: level === 2 ? 'critical_threshold_violation' : 'warning_threshold_violation',
-    severity: level === 2 ? 'critical' : 'medium',
+    version,
+    book,
+    of(topic, sensor) {
+      const mine = inForce.filter(({ rule }) => appliesTo(rule, topic, sensor))
+      const key = mine.map(({ rule }) => rule.id).join(' ')
+      let rules = made.get(key)
+      if (!rules) made.set(key, (rules = sensorRules(mine)))
+      return rules
+    },
+  }
+}
+
+function appliesTo(
+  { applies }: Rule,
+  topic: string,
+  { sensorId, sensorType, location }: Pick<Reading, 'sensorId' | 'sensorType' | 'location'>,
+): boolean {
+  return (
+    (applies.topics?.includes(topic) ?? true) &&
+    (applies.sensor_types?.includes(sensorType) ?? true) &&
+    (applies.sensor_ids?.includes(sensorId) ?? true) &&
+    (applies.machine_ids?.includes(location.machineId) ?? true)
+  )
+}
+
+const LEVEL = { none: 0, warning: 1, critical: 2 } as const
+
+function sensorRules(bound: readonly BoundRule[]): SensorRules {
+  const levels: (LimitRule & { level: 0 | 1 | 2 })[] = []
+  const ranges: PhysicalRule[] = []
+  for (const { rule } of bound) {
+    if (rule.kind === 'limit' && rule.level !== 'none')
+      levels.push({ ...limitOf(rule), level: LEVEL[rule.level] })
+    if (rule.kind === 'physical') ranges.push(rule)
+  }
+  return {
+    bound,
+    levelOf(value) {
+      let level: 0 | 1 | 2 = 0
+      for (const limit of levels) if (limit.level > level && isBeyond(limit, value)) level = limit.level
+      return level
+    },
+    isOutOfRange: (value) => ranges.some((range) => isOutside(range, value)),
   }
 }

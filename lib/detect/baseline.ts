@@ -20,12 +20,12 @@ import {
  * While active the level is learnt four times slower; after 1,200 readings what lasts is the new normal.
  */
 export interface BaselineRule {
-  /** deviations at which the score is 0.5; 5.6 is less than one false alarm in ten million readings of plain noise */
+  /** deviations at which the score is 0.5; at 5.2 a hundred simulated healthy sensors raise one or two false alarms a day */
   readonly threshold: number
   /** sensors slower than this are left alone */
   readonly slowestMicros: number
 }
-export const DEFAULT_BASELINE_RULE: BaselineRule = { threshold: 5.6, slowestMicros: 15e6 }
+export const DEFAULT_BASELINE_RULE: BaselineRule = { threshold: 5.2, slowestMicros: 15e6 }
 
 export interface BaselineState {
   readonly numbers: Float64Array
@@ -43,6 +43,10 @@ const SLOW = 0.06
 const NOISE = 0.08
 /** the root of the power is not quite normal far out */
 const RESTLESS_SKEW = 1.2
+/** of plain noise: the cube root of its power, smoothed by NOISE, strays by this (2 · NOISE / (2 − NOISE) / 9); nothing real strays less */
+const PLAIN_POWER_VARIANCE = 0.0093
+/** the power is smoothed over a dozen readings, so it takes many before one knows how far it strays by itself */
+const RESTLESS_YOUNG = 150
 /** scales learnt from few readings are too small as often as too large: the bar starts higher by this many / readings */
 const YOUNG = 40
 const CALM = 10
@@ -113,7 +117,9 @@ function step({ numbers: s }: BaselineState, { at, value }: Sample, rule: Baseli
   const fast = ratio(s[FAST_MEAN]!, s[FAST_VARIANCE]!)
   const slow = ratio(s[SLOW_MEAN]!, s[SLOW_VARIANCE]!)
   const restless =
-    Math.max(0, root - s[POWER_ROOT]!) / Math.sqrt(s[POWER_VARIANCE]! || Infinity) / RESTLESS_SKEW
+    Math.max(0, root - s[POWER_ROOT]!) /
+    Math.sqrt(Math.max(s[POWER_VARIANCE]!, PLAIN_POWER_VARIANCE)) /
+    (RESTLESS_SKEW * (1 + RESTLESS_YOUNG / n))
   learnSteps(s, value, paused)
 
   const active = s[ACTIVE_FOR]! > 0

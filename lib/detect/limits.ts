@@ -1,61 +1,91 @@
+import { QUIET, type Detector, type Sample, type Verdict } from './detector.ts'
+import type { Micros } from '../time.ts'
+
 /**
  * Fixed limits: they protect machines and always stay. Low-low, low, high and high-high are each a rule of their own.
  *
- * States of one rule: clear, active. A value at or beyond the limit makes it active, with `onDelay` readings in a row;
- * only a value back inside by more than the deadband, `offDelay` times in a row, makes it clear again.
+ * States of one rule: clear, active. Values at or beyond the limit make it active, once there were `on.readings` in a row
+ * over at least `on.micros`; only values back inside by more than the deadband, as many and as long as `off` says, make
+ * it clear again. Unlike the detectors that learn, a limit looks at every live reading, also at a second one of the
+ * same moment: no repeat reaches it, and two sensors' worth of caution costs nothing.
  */
 export interface LimitRule {
-  id: string
-  version: number
   side: 'high' | 'low'
   limit: number
   /** the limit itself is still inside */
-  exclusive?: boolean
+  exclusive: boolean
   /** how far back inside the value must come before the alarm clears, in the sensor's unit */
   deadband: number
-  /** readings in a row that raise, and that clear */
-  onDelay: number
-  offDelay: number
-  /** what a reading beyond it is called: 0 normal (a fault of the sensor, not of the plant), 1 warning, 2 critical */
-  level: 0 | 1 | 2
-  anomalyType: string
-  severity: 'low' | 'medium' | 'high' | 'critical'
+  on: Delay
+  off: Delay
+}
+
+/** So many readings in a row, and the first of them so long ago. */
+export interface Delay {
+  readings: number
+  micros: Micros
 }
 
 export interface LimitState {
-  active: boolean
-  /** readings in a row that speak for the other state */
-  streak: number
+  readonly numbers: Float64Array
 }
 
-export type LimitStep = 'raise' | 'clear' | 'hold'
+const ACTIVE = 0
+/** readings in a row that speak for the other state, and when the first of them was */
+const STREAK = 1
+const SINCE = 2
+const FIELDS = 3
 
-export function createLimitState(): LimitState {
-  return { active: false, streak: 0 }
+export const limits: Detector<LimitState, LimitRule> = {
+  name: 'limit',
+  version: 1,
+  create: () => ({ numbers: new Float64Array(FIELDS) }),
+  step({ numbers: s }, sample, rule) {
+    const active = s[ACTIVE] === 1
+    const changes = active ? isBackInside(rule, sample.value) : isBeyond(rule, sample.value)
+    if (!changes) {
+      s[STREAK] = 0
+      return active ? HOLDS : QUIET
+    }
+    const delay = active ? rule.off : rule.on
+    if (s[STREAK] === 0) s[SINCE] = sample.at
+    s[STREAK]! += 1
+    if (s[STREAK]! < delay.readings || sample.at - s[SINCE]! < delay.micros) return active ? HOLDS : QUIET
+    s[ACTIVE] = active ? 0 : 1
+    s[STREAK] = 0
+    return active ? QUIET : beyond(rule, sample)
+  },
+  encode: ({ numbers }) => new Uint8Array(numbers.buffer.slice(0)),
+  decode: (bytes, version) =>
+    version === limits.version && bytes.length === 8 * FIELDS
+      ? { numbers: new Float64Array(Uint8Array.from(bytes).buffer) }
+      : null,
 }
 
-export function isBeyond(rule: LimitRule, value: number): boolean {
+/** The state of a limit as an older checkpoint kept it. */
+export function limitState(active: boolean, streak: number): LimitState {
+  return { numbers: Float64Array.of(active ? 1 : 0, streak, 0) }
+}
+
+export function isBeyond(rule: Pick<LimitRule, 'side' | 'limit' | 'exclusive'>, value: number): boolean {
   if (value === rule.limit) return !rule.exclusive
   return rule.side === 'high' ? value > rule.limit : value < rule.limit
 }
 
-/** Moves the state by one live reading. */
-export function stepLimit(state: LimitState, value: number, rule: LimitRule): LimitStep {
-  const speaksForChange = state.active ? isBackInside(rule, value) : isBeyond(rule, value)
-  state.streak = speaksForChange ? state.streak + 1 : 0
-  if (state.streak < (state.active ? rule.offDelay : rule.onDelay) || !speaksForChange) return 'hold'
-  state.active = !state.active
-  state.streak = 0
-  return state.active ? 'raise' : 'clear'
-}
-
-/** The level of one reading by itself, without memory: what the table stores beside the value. */
-export function levelOf(rules: readonly LimitRule[], value: number): 0 | 1 | 2 {
-  let level: 0 | 1 | 2 = 0
-  for (const rule of rules) if (rule.level > level && isBeyond(rule, value)) level = rule.level
-  return level
-}
+const HOLDS: Verdict = Object.freeze({ ...QUIET, active: true, part: 'limit' })
 
 function isBackInside(rule: LimitRule, value: number): boolean {
   return rule.side === 'high' ? value < rule.limit - rule.deadband : value > rule.limit + rule.deadband
+}
+
+function beyond(rule: LimitRule, { value }: Sample): Verdict {
+  return {
+    ...QUIET,
+    score: 1,
+    active: true,
+    part: 'limit',
+    low: rule.side === 'low' ? rule.limit : null,
+    high: rule.side === 'high' ? rule.limit : null,
+    reasons: [{ part: 'limit', size: Math.abs(value - rule.limit), usual: rule.limit, p: null }],
+  }
 }

@@ -31,6 +31,11 @@ export async function acceptNewLog(
           where topic = ${topic} and partition = ${partition} and cluster_id = ${before.cluster_id}`
         await tx`update partition_checkpoints set cluster_id = ${clusterId}, at_offset = ${low}
           where topic = ${topic} and partition = ${partition} and cluster_id = ${before.cluster_id}`
+        // What came into force at offsets of the old log was in force before the new one begins.
+        await tx`delete from rule_activations where topic = ${topic} and partition = ${partition}
+          and cluster_id = ${clusterId} and cluster_id <> ${before.cluster_id}`
+        await tx`update rule_activations set cluster_id = ${clusterId}, from_offset = least(from_offset, ${low})
+          where topic = ${topic} and partition = ${partition} and cluster_id = ${before.cluster_id}`
         const line = `${topic}-${partition}: was at offset ${before.next_offset} of cluster ${before.cluster_id}, goes on at ${low} of ${clusterId}`
         await tx`insert into system_events (source, event, severity, message)
           values ('topics', 'log.accepted', 'warning', ${line})`

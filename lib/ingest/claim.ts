@@ -16,8 +16,15 @@ export interface Claim {
   /** state as of `readFrom`; the log up to nextOffset is read again with outputs suppressed; null: what is in memory still holds */
   state: PartitionState | null
   readFrom: number
+  /** the rule book in force at readFrom, and those that came into force after it, in order */
+  rules: RulesInForce
   /** what is to be told to people about this claim, null where all is well */
   notice: { event: string; severity: 'warning' | 'error'; message: string } | null
+}
+
+export interface RulesInForce {
+  version: number
+  then: { version: number; fromOffset: number }[]
 }
 
 /** To be tried again with a fresh look at the log. */
@@ -76,6 +83,7 @@ export async function claimPartition(
       nextOffset: row.next_offset,
       state: null,
       readFrom: row.next_offset,
+      rules: { version: 0, then: [] },
       notice: null,
     }
   }
@@ -107,6 +115,7 @@ async function claimAfterLoss(
     nextOffset: log.low,
     state: restored.state,
     readFrom: log.low,
+    rules: restored.rules,
     notice: {
       event: 'log.gap',
       severity: 'error',
@@ -161,7 +170,7 @@ async function restore(
   partition: number,
   nextOffset: number,
   log: LogRange,
-): Promise<{ state: PartitionState } & Pick<Claim, 'readFrom' | 'notice'>> {
+): Promise<{ state: PartitionState } & Pick<Claim, 'readFrom' | 'rules' | 'notice'>> {
   const rows = await ask(
     'read the checkpoint',
     sql<{ at_offset: number; version: number; state: Uint8Array }[]>`
@@ -169,17 +178,42 @@ async function restore(
       where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`,
   )
   const stored = rows[0]
-  const state = stored ? decodeCheckpoint(stored.state, stored.version) : createState()
-  const at = stored && state ? stored.at_offset : log.low
-  if (at >= log.low && at <= nextOffset && state) return { state, readFrom: at, notice: null }
-  const why = state ? `offsets from ${at} are gone from the log` : `version ${stored?.version} is unknown`
+  const checkpoint = stored
+    ? decodeCheckpoint(stored.state, stored.version)
+    : { state: createState(), rulesVersion: 0 }
+  const rules = await rulesSince(sql, clusterId, topic, partition, checkpoint?.rulesVersion ?? 0)
+  const at = stored && checkpoint ? stored.at_offset : log.low
+  if (at >= log.low && at <= nextOffset && checkpoint)
+    return { state: checkpoint.state, readFrom: at, rules, notice: null }
+  const why = checkpoint
+    ? `offsets from ${at} are gone from the log`
+    : `version ${stored?.version} is unknown`
   return {
-    state: state ?? createState(),
+    state: checkpoint?.state ?? createState(),
     readFrom: Math.min(Math.max(at, log.low), nextOffset),
+    rules,
     notice: {
       event: 'checkpoint.incomplete',
       severity: 'warning',
       message: `${topic}-${partition}: the checkpoint cannot be continued exactly (${why}): detectors learn anew from offset ${Math.max(at, log.low)}`,
     },
   }
+}
+
+/** Versions only rise, so those above the checkpoint's came into force after it. */
+async function rulesSince(
+  sql: Sql,
+  clusterId: string,
+  topic: string,
+  partition: number,
+  version: number,
+): Promise<RulesInForce> {
+  const rows = await ask(
+    'read which rules were in force',
+    sql<{ version: number; fromOffset: number }[]>`
+      select book_version as version, from_offset as "fromOffset" from rule_activations
+      where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition} and book_version > ${version}
+      order by book_version`,
+  )
+  return { version, then: rows.map((r) => ({ version: r.version, fromOffset: r.fromOffset })) }
 }

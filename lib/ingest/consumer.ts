@@ -1,5 +1,7 @@
 import { runRelay } from '../alarm/relay.ts'
-import { createRuleBook } from '../alarm/rules.ts'
+import { createBooks, seedBook } from '../alarm/books.ts'
+import { runCaretaker } from '../alarm/caretaker.ts'
+import { runNotifiers } from '../alarm/notify.ts'
 import { touchAlive } from '../alive.ts'
 import type { Config } from '../config.ts'
 import { createDatabase } from '../db/connect.ts'
@@ -17,6 +19,8 @@ import { keepPartitions } from './retention.ts'
 import { Fenced } from './store.ts'
 import { createWorker, type Worker } from './worker.ts'
 
+/** fetches end at least twice a second: an older one means that the brokers do not answer */
+const FETCH_FRESH_MS = 3000
 /** a claim takes a tenth of a second; one that takes this long is told */
 const CLAIM_MS = 3000
 
@@ -35,14 +39,14 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
   const relayDatabase = createDatabase(config.DATABASE_URL, {
     name: `${config.CONSUMER_ID}-relay`,
     role: 'consumer',
-    max: 1,
+    max: 2, // the relay, and beside it notifications and what time does to alarms
     statementTimeoutMs: 10_000,
   })
   const publisher = createPublisher(clients)
   const health = createConsumerHealth(talk, config.CONSUMER_ID)
   const decoders = decodersOf(config)
   const keys = createKeyCache(database)
-  const rules = createRuleBook(config)
+  const books = createBooks(talk)
   const workers = new Map<string, Worker>()
   const highs = new Map<string, number>()
   const standing = new Set<string>()
@@ -64,14 +68,19 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       partition,
       consumerId: config.CONSUMER_ID,
       decode: decoders.get(topic) ?? decodeFactory,
-      rules,
+      books,
       alertTopic: topic === 'sensor.raw' ? 'sensor.alert' : config.ALERT_TOPIC,
       maxSensors: config.MAX_SENSORS,
+      isCaughtUp: () => group.fetchedMsAgo() < FETCH_FRESH_MS && isAtEnd(id),
       onFailure: (error) => onFailure(topic, partition, error),
       now: () => performance.timeOrigin + performance.now(),
     })
     workers.set(id, worker)
     return worker
+  }
+
+  function isAtEnd(id: string): boolean {
+    return (workers.get(id)?.nextOffset() ?? -1) >= (highs.get(id) ?? 0)
   }
 
   function onFailure(topic: string, partition: number, error: unknown): void {
@@ -98,6 +107,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       try {
         if (clusterId === '') clusterId = await group.view.clusterId()
         const offset = await workerOf(topic, partition).claim(range)
+        highs.set(`${topic}-${partition}`, range.high)
         paused = null
         standing.delete(`${topic}-${partition}`)
         return offset
@@ -219,13 +229,23 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
   const reporting = new AbortController()
   try {
     await health.report(reportOf('starting', 0))
+    await seedBook(talk.sql, config)
+    await books.refresh()
     await group.start()
     const reports = reportLoop(reporting.signal)
     const relay = runRelay(relayDatabase, publisher.publish, reporting.signal)
+    const care = Promise.all([
+      books.follow(reporting.signal),
+      runCaretaker(
+        { database: relayDatabase, consumerId: config.CONSUMER_ID, alertTopic: config.ALERT_TOPIC },
+        reporting.signal,
+      ),
+      runNotifiers(config, relayDatabase, reporting.signal),
+    ])
     const partitions = keepPartitions(talk, config.READINGS_RETENTION_DAYS, reporting.signal)
     const reason = await Promise.race([died.promise, aborted(signal)])
     reporting.abort()
-    await Promise.all([reports, relay, partitions])
+    await Promise.all([reports, relay, care, partitions])
     if (reason !== null) {
       await health.report({ ...reportOf('failed', 0), lastError: { message: reason, at: new Date() } })
       throw new Stop(`Cannot go on consuming: ${reason}: the supervisor starts a fresh process`, EXIT.fault)

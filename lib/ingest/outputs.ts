@@ -1,23 +1,17 @@
 import type { ClearedAlarm, RaisedAlarm } from '../alarm/alarm.ts'
 import type { Identity } from '../reading.ts'
-import type { Micros } from '../time.ts'
 import { createCopyBuffer, type CopyBuffer } from './copy.ts'
 import type { Fault } from './decode.ts'
 import type { Range } from './marks.ts'
-import type { Message, SensorState } from './partition.ts'
+import type { SensorState } from './sensor.ts'
 
-/** What processing messages has gathered for the next transaction. */
-export interface Outputs {
-  copy: CopyBuffer
-  counters: Counters
-  deadLetters: { message: Message; fault: Fault; identity: Identity | null; source: string | null }[]
-  raised: RaisedAlarm[]
-  cleared: ClearedAlarm[]
-  spilled: { source: string; runId: string; ranges: Range[] }[]
-  /** ranges taken back from the table into memory: to be deleted there */
-  unspilled: { source: string; runId: string }[]
-  touched: Set<SensorState>
-  newestMeasuredAt: Micros
+export interface Message {
+  offset: number
+  /** when the broker appended it, milliseconds since 1970: the log's own clock */
+  appendedAtMs: number
+  key: Buffer | null
+  value: Buffer | null
+  headers: Record<string, Buffer | string | (Buffer | string)[] | undefined> | undefined
 }
 
 export interface Counters {
@@ -32,31 +26,44 @@ export interface Counters {
   unknown_fields: number
 }
 
+/** What a batch has to store. */
+export interface Outputs {
+  copy: CopyBuffer
+  counters: Counters
+  deadLetters: { message: Message; fault: Fault; identity: Identity | null; source: string | null }[]
+  raised: RaisedAlarm[]
+  cleared: ClearedAlarm[]
+  spilled: { source: string; runId: string; ranges: Range[] }[]
+  /** ranges taken back from the table into memory: to be deleted there */
+  unspilled: { source: string; runId: string }[]
+  /** rule books that came into force, and from which offset on */
+  activated: { version: number; fromOffset: number }[]
+  touched: Set<SensorState>
+  newestMeasuredAt: number
+}
+
 export function createOutputs(): Outputs {
   return {
     copy: createCopyBuffer(),
-    counters: noCounters(),
+    counters: {
+      stored: 0,
+      dead_lettered: 0,
+      repeated: 0,
+      conflicting: 0,
+      missing: 0,
+      filled: 0,
+      unidentified: 0,
+      late: 0,
+      unknown_fields: 0,
+    },
     deadLetters: [],
     raised: [],
     cleared: [],
     spilled: [],
     unspilled: [],
+    activated: [],
     touched: new Set(),
     newestMeasuredAt: -Infinity,
-  }
-}
-
-function noCounters(): Counters {
-  return {
-    stored: 0,
-    dead_lettered: 0,
-    repeated: 0,
-    conflicting: 0,
-    missing: 0,
-    filled: 0,
-    unidentified: 0,
-    late: 0,
-    unknown_fields: 0,
   }
 }
 
@@ -66,7 +73,7 @@ const BATCH_ROWS = 10_000
 const BATCH_LETTERS = 500
 const BATCH_LETTER_BYTES = 8 * 1024 * 1024
 
-/** How many full batches this is; bounds the memory that waits for the writer. */
+/** How many transactions' worth has gathered: one is enough to write, a few are enough to wait. */
 export function batchesIn(outputs: Outputs): number {
   const { length } = outputs.deadLetters
   const bytes = outputs.deadLetters.reduce((sum, letter) => sum + (letter.message.value?.length ?? 0), 0)

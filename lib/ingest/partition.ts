@@ -1,13 +1,12 @@
-import { clearLimit, raiseLimit, type OpenAlarm, type Source } from '../alarm/alarm.ts'
-import { PHYSICAL_RANGE, type RuleBook } from '../alarm/rules.ts'
-import { createLimitState, levelOf, stepLimit, type LimitRule, type LimitState } from '../detect/limits.ts'
+import { NO_RULES, type Rules } from '../alarm/rules.ts'
 import { LEVELS, type Identity, type Reading } from '../reading.ts'
-import { formatMicros, type Micros } from '../time.ts'
 import { Fault, type Decoded } from './decode.ts'
 import { contentDigest } from './digest.ts'
 import { FLAG, NOT_LIVE } from './flags.ts'
-import type { Outputs } from './outputs.ts'
+import { changeRules, judge, redescribe } from './judge.ts'
 import { createMark, leaveOpen, MAX_RANGES, place, spill, type Mark } from './marks.ts'
+import type { Message, Outputs } from './outputs.ts'
+import { createSensor, judgedBy, type SensorState } from './sensor.ts'
 
 /**
  * One partition of the log as the consumer holds it: what each sensor was last, which numbers have come, which alarms
@@ -19,33 +18,10 @@ export interface PartitionState {
   sensors: Map<string, SensorState>
   /** by source, then by run */
   marks: Map<string, Map<string, Mark>>
-}
-
-export interface SensorState {
-  /** the newest by event time */
-  reading: Reading
-  /** the reading that sensorKey was looked up for */
-  described: Reading
-  sensorKey: number
-  /** newest event time among live readings: what is older is late */
-  watermark: Micros
-  count: number
-  level: number
-  flags: number
-  offset: number
-  limits: Map<string, LimitState>
-  alarms: Map<string, OpenAlarm>
-  /** the last values, oldest first: part of an alarm's explanation */
-  recent: { at: Micros; value: number }[]
-}
-
-export interface Message {
-  offset: number
-  /** when the broker appended it, milliseconds since 1970: the log's own clock */
-  appendedAtMs: number
-  key: Buffer | null
-  value: Buffer | null
-  headers: Record<string, Buffer | string | (Buffer | string)[] | undefined> | undefined
+  /** the rule book in force */
+  rules: Rules
+  /** rules whose detectors could not go on from what was stored, with how many sensors: told after a claim */
+  relearning: Map<string, number>
 }
 
 export interface Place {
@@ -63,14 +39,13 @@ export interface Keys {
 const LATE_AFTER = 5 * 60 * 1_000_000 // five minutes under way: older news is history
 const CLOCK_BEHIND = 30 * 86_400 * 1_000_000
 const CLOCK_AHEAD = 5 * 60 * 1_000_000
-const RECENT_READINGS = 8
 /** runs of one source whose marks are kept; an older one would have to come back after sixteen new spools */
 const RUNS_KEPT = 16
 /** beyond so many known sources a broken message of an unknown one leaves no mark */
 const BROKEN_SOURCES_KEPT = 1000
 
 export function createState(): PartitionState {
-  return { sensors: new Map(), marks: new Map() }
+  return { sensors: new Map(), marks: new Map(), rules: NO_RULES, relearning: new Map() }
 }
 
 export interface Processor {
@@ -80,6 +55,8 @@ export interface Processor {
    * because the chunk itself may still fill one of them; never while the log is read again.
    */
   settle(): void
+  /** from this offset on these rules judge; `outputs` null: that they do is stored already */
+  activate(rules: Rules, fromOffset: number, outputs: Outputs | null): void
 }
 
 export function createProcessor(
@@ -87,10 +64,10 @@ export function createProcessor(
   out: () => Outputs | null,
   where: Place,
   keys: Keys,
-  rulesOf: RuleBook,
   detectedBy: string,
 ): Processor {
   const crowded = new Map<Mark, { source: string; runId: string }>()
+  const sourceAt = (offset: number) => ({ topic: where.topic, partition: where.partition, offset })
 
   return {
     process(message, decoded, identity) {
@@ -105,6 +82,12 @@ export function createProcessor(
         if (ranges.length > 0) outputs.spilled.push({ ...of, ranges })
       }
       crowded.clear()
+    },
+    activate(rules, fromOffset, outputs) {
+      outputs?.activated.push({ version: rules.version, fromOffset })
+      for (const sensor of state.sensors.values())
+        changeRules(sensor, rules, where.topic, { source: sourceAt(fromOffset), detectedBy }, outputs)
+      state.rules = rules
     },
   }
 
@@ -156,7 +139,8 @@ export function createProcessor(
     identityFlags: number,
     outputs: Outputs | null,
   ): void {
-    const sensor = sensorOf(reading)
+    const sensor = sensorOf(reading, message, outputs)
+    const judged = judgedBy(sensor, state.rules, where.topic, relearn)
     const arrivedAt = message.appendedAtMs * 1000
     let flags = identityFlags
     if (reading.measuredAt < arrivedAt - CLOCK_BEHIND || reading.measuredAt > arrivedAt + CLOCK_AHEAD) {
@@ -166,21 +150,19 @@ export function createProcessor(
       flags |= FLAG.late
     if (reading.metadata?.history === true) flags |= FLAG.history
     if (reading.quality < 0.5) flags |= FLAG.badQuality
-    if (isOutOfRange(reading)) flags |= FLAG.outOfRange
+    if (judged.rules.isOutOfRange(reading.value)) flags |= FLAG.outOfRange
 
-    const rules = rulesOf(where.topic, reading.sensorType)
-    const level = levelOf(rules, reading.value)
+    const level = judged.rules.levelOf(reading.value)
     if ((flags & NOT_LIVE) === 0) {
       sensor.watermark = reading.measuredAt
-      stepAlarms(sensor, reading, level, rules, { ...where, offset: message.offset }, outputs)
-      sensor.recent.push({ at: reading.measuredAt, value: reading.value })
-      if (sensor.recent.length > RECENT_READINGS) sensor.recent.shift()
+      judge(sensor, judged, { reading, level, source: sourceAt(message.offset), detectedBy }, outputs)
     }
     if (isShownNext(sensor, reading, flags)) {
       sensor.reading = reading
       sensor.level = level
       sensor.flags = flags
       sensor.offset = message.offset
+      sensor.runId = identity ? identity.runId : null
     }
     sensor.count++
     if (!outputs) return
@@ -208,64 +190,25 @@ export function createProcessor(
     })
   }
 
-  function stepAlarms(
-    sensor: SensorState,
-    reading: Reading,
-    level: number,
-    rules: readonly LimitRule[],
-    source: Source & Place,
-    outputs: Outputs | null,
-  ): void {
-    for (const rule of rules) {
-      const state = limitStateOf(sensor, rule.id)
-      const open = sensor.alarms.get(rule.id)
-      if (open)
-        open.peak =
-          rule.side === 'high' ? Math.max(open.peak, reading.value) : Math.min(open.peak, reading.value)
-      const step = stepLimit(state, reading.value, rule)
-      if (step === 'hold') continue
-      const at = { topic: source.topic, partition: source.partition, offset: source.offset }
-      if (step === 'raise') {
-        const recent = sensor.recent.map((r) => ({ at: formatMicros(r.at), value: r.value }))
-        const alarm = raiseLimit(reading, rule, rules, level, recent, at, detectedBy)
-        sensor.alarms.set(rule.id, {
-          alertId: alarm.alert_id,
-          ruleId: rule.id,
-          raisedAt: reading.measuredAt,
-          peak: reading.value,
-        })
-        outputs?.raised.push(alarm)
-      } else if (open) {
-        sensor.alarms.delete(rule.id)
-        outputs?.cleared.push(clearLimit(open, reading, rule, level, at, detectedBy))
-      }
+  function sensorOf(reading: Reading, message: Message, outputs: Outputs | null): SensorState {
+    const known = state.sensors.get(reading.sensorId)
+    if (!known) {
+      const fresh = createSensor(reading, keys.sensor(reading))
+      state.sensors.set(reading.sensorId, fresh)
+      return fresh
     }
+    if (!isDescribedAlike(known.described, reading)) {
+      known.sensorKey = keys.sensor(reading)
+      const at = { source: sourceAt(message.offset), detectedBy }
+      if (!isJudgedAlike(known.described, reading))
+        redescribe(known, reading, state.rules, where.topic, at, outputs)
+      known.described = reading
+    }
+    return known
   }
 
-  function sensorOf(reading: Reading): SensorState {
-    const known = state.sensors.get(reading.sensorId)
-    if (known) {
-      if (!isDescribedAlike(known.described, reading)) {
-        known.sensorKey = keys.sensor(reading)
-        known.described = reading
-      }
-      return known
-    }
-    const fresh: SensorState = {
-      reading,
-      described: reading,
-      sensorKey: keys.sensor(reading),
-      watermark: -Infinity,
-      count: 0,
-      level: 0,
-      flags: 0,
-      offset: 0,
-      limits: new Map(),
-      alarms: new Map(),
-      recent: [],
-    }
-    state.sensors.set(reading.sensorId, fresh)
-    return fresh
+  function relearn(ruleId: string): void {
+    state.relearning.set(ruleId, (state.relearning.get(ruleId) ?? 0) + 1)
   }
 
   function markOf(source: string, runId: string): Mark {
@@ -299,17 +242,6 @@ function isShownNext(sensor: SensorState, reading: Reading, flags: number): bool
   return reading.measuredAt >= sensor.reading.measuredAt
 }
 
-function limitStateOf(sensor: SensorState, ruleId: string): LimitState {
-  let limit = sensor.limits.get(ruleId)
-  if (!limit) sensor.limits.set(ruleId, (limit = createLimitState()))
-  return limit
-}
-
-function isOutOfRange(reading: Reading): boolean {
-  const range = PHYSICAL_RANGE[reading.sensorType]
-  return range !== undefined && (reading.value < range[0] || reading.value > range[1])
-}
-
 /** Whether the row in table sensors is the same. */
 export function isDescribedAlike(a: Reading, b: Reading): boolean {
   return (
@@ -321,6 +253,11 @@ export function isDescribedAlike(a: Reading, b: Reading): boolean {
     a.warningThreshold === b.warningThreshold &&
     a.criticalThreshold === b.criticalThreshold
   )
+}
+
+/** Whether the same rules are for it. */
+function isJudgedAlike(a: Reading, b: Reading): boolean {
+  return a.sensorType === b.sensorType && a.location.machineId === b.location.machineId
 }
 
 /** A dead letter's sensor, as far as its key tells. */

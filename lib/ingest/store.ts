@@ -1,11 +1,13 @@
-import { clearedMessage, raisedMessage, type ClearedAlarm, type RaisedAlarm } from '../alarm/alarm.ts'
+import type { ClearedAlarm, RaisedAlarm } from '../alarm/alarm.ts'
+import type { GroupRule } from '../alarm/group.ts'
+import { tellAlarms } from '../alarm/transitions.ts'
 import { ask, copyIn, type Sql, type Transaction } from '../db/connect.ts'
 import { CHECKPOINT_VERSION } from './checkpoint.ts'
 import { COPY_COLUMNS } from './copy.ts'
 import { describeHeaders } from './identity.ts'
 import type { Range } from './marks.ts'
-import type { Outputs } from './outputs.ts'
-import type { SensorState } from './partition.ts'
+import { createOutputs, type Outputs } from './outputs.ts'
+import type { SensorState } from './sensor.ts'
 
 /** The row of partition_progress that this batch moves. */
 export interface Position {
@@ -28,6 +30,7 @@ export interface Batch {
   topicKey: number
   detectedBy: string
   alertTopic: string
+  groups: GroupRule
 }
 
 /** Somebody else owns the partition, or the batch was already stored: nothing of it was written. */
@@ -51,10 +54,28 @@ export async function storeBatch(sql: Sql, batch: Batch): Promise<void> {
       if (outputs.deadLetters.length > 0) await insertDeadLetters(tx, batch)
       if (outputs.unspilled.length > 0) await forgetGaps(tx, batch)
       if (outputs.spilled.length > 0) await rememberGaps(tx, batch)
-      if (outputs.raised.length > 0) await raise(tx, outputs.raised, batch.alertTopic)
-      if (outputs.cleared.length > 0) await clear(tx, outputs.cleared, batch.alertTopic)
+      await tellAlarms(tx, outputs.raised, outputs.cleared, batch.alertTopic, batch.groups)
+      if (outputs.activated.length > 0) await activate(tx, position, outputs)
       if (batch.latest.length > 0) await showLatest(tx, batch)
       if (batch.checkpoint) await writeCheckpoint(tx, position, batch.checkpoint)
+    }),
+  )
+}
+
+/** Alarms whose cause is not in the log (silence): under the same fence, without moving the offset. */
+export async function storeTransitions(
+  sql: Sql,
+  position: Position,
+  raised: readonly RaisedAlarm[],
+  cleared: readonly ClearedAlarm[],
+  alertTopic: string,
+  groups: GroupRule,
+): Promise<void> {
+  await ask(
+    'store transitions of alarms',
+    sql.begin(async (tx) => {
+      await moveProgress(tx, position, createOutputs())
+      await tellAlarms(tx, raised, cleared, alertTopic, groups)
     }),
   )
 }
@@ -134,101 +155,12 @@ export async function readGaps(
   return rows.map(({ from, to }) => ({ from, to }))
 }
 
-interface OutboxEntry {
-  topic: string
-  key: string
-  alert_id: string
-  payload: Record<string, unknown>
-}
-
-async function raise(tx: Transaction, raised: RaisedAlarm[], alertTopic: string): Promise<void> {
-  await tx`
-    insert into alerts (alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_value, sensor_unit,
-      sensor_alert_level, location, detected_by, description, rule_id, rule_version, why, late, topic, partition,
-      "offset", peak_value)
-    select alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_value, sensor_unit,
-      sensor_alert_level, location, detected_by, description, rule_id, rule_version, why, late, topic, partition,
-      "offset", sensor_value
-    from jsonb_populate_recordset(null::alerts, ${JSON.stringify(raised)}::text::jsonb)
-    on conflict (alert_id) do nothing`
-  await journal(
-    tx,
-    raised.map((a) => ({
-      ...a,
-      transition: 'raised',
-      at: a.timestamp,
-      actor: a.detected_by,
-      reason: a.description,
-    })),
-  )
-  await enqueue(
-    tx,
-    raised.map((a) => ({
-      topic: alertTopic,
-      key: a.sensor_id,
-      alert_id: a.alert_id,
-      payload: raisedMessage(a),
-    })),
-  )
-  await tx`select pg_notify('alerts', ${raised.length > 1 ? '' : (raised[0]?.alert_id ?? '')})`
-}
-
-async function clear(tx: Transaction, cleared: ClearedAlarm[], alertTopic: string): Promise<void> {
-  await tx`
-    update alerts set active = false, cleared_at = c.cleared_at, cleared_offset = c.cleared_offset,
-      peak_value = c.peak_value, updated_at = now()
-    from jsonb_to_recordset(${JSON.stringify(cleared)}::text::jsonb)
-      as c (alert_id uuid, cleared_at timestamptz, cleared_offset bigint, peak_value float8)
-    where alerts.alert_id = c.alert_id`
-  await journal(
-    tx,
-    cleared.map((c) => ({
-      alert_id: c.alert_id,
-      sensor_id: c.raised.sensor_id,
-      rule_id: c.raised.rule_id,
-      transition: 'cleared',
-      at: c.cleared_at,
-      actor: c.detected_by,
-      reason: c.description,
-    })),
-  )
-  await enqueue(
-    tx,
-    cleared.map((c) => ({
-      topic: alertTopic,
-      key: c.raised.sensor_id,
-      alert_id: c.alert_id,
-      payload: clearedMessage(c),
-    })),
-  )
-  await tx`select pg_notify('alerts', '')`
-}
-
-interface JournalEntry {
-  alert_id: string
-  sensor_id: string
-  rule_id: string
-  transition: string
-  at: string
-  actor: string
-  reason: string
-}
-
-async function journal(tx: Transaction, entries: JournalEntry[]): Promise<void> {
-  await tx`
-    insert into alert_journal (alert_id, sensor_id, rule_id, transition, at, actor, reason)
-    select alert_id, sensor_id, rule_id, transition, at, actor, reason
-    from jsonb_to_recordset(${JSON.stringify(entries)}::text::jsonb) as e (alert_id uuid, sensor_id text, rule_id text,
-      transition text, at timestamptz, actor text, reason text)`
-}
-
-async function enqueue(tx: Transaction, entries: OutboxEntry[]): Promise<void> {
-  await tx`
-    insert into outbox (topic, key, alert_id, payload)
-    select topic, key, alert_id, payload
-    from jsonb_to_recordset(${JSON.stringify(entries)}::text::jsonb)
-      as e (topic text, key text, alert_id uuid, payload jsonb)`
-  await tx`select pg_notify('outbox', '')`
+async function activate(tx: Transaction, p: Position, outputs: Outputs): Promise<void> {
+  for (const { version, fromOffset } of outputs.activated) {
+    await tx`insert into rule_activations (cluster_id, topic, partition, book_version, from_offset)
+      values (${p.clusterId}, ${p.topic}, ${p.partition}, ${version}, ${fromOffset})
+      on conflict (cluster_id, topic, partition, book_version) do nothing`
+  }
 }
 
 async function showLatest(tx: Transaction, batch: Batch): Promise<void> {

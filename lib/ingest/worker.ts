@@ -1,23 +1,21 @@
-import type { RuleBook } from '../alarm/rules.ts'
+import type { Books } from '../alarm/books.ts'
 import type { Database } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { metrics } from '../metrics.ts'
-import type { Identity } from '../reading.ts'
-import { startAdmission } from './admission.ts'
 import { encodeCheckpoint } from './checkpoint.ts'
-import { claimPartition, LogEndsEarly, tell, type LogRange } from './claim.ts'
-import { Fault, type Decoded, type Decoder } from './decode.ts'
+import { claimPartition, LogEndsEarly, type LogRange } from './claim.ts'
+import type { Decoded, Decoder, Fault } from './decode.ts'
+import { createRulesInForce } from './in-force.ts'
 import { identityOf } from './identity.ts'
 import type { KeyCache } from './keys.ts'
-import { unspill } from './marks.ts'
-import {
-  createProcessor,
-  createState,
-  type Message,
-  type PartitionState,
-  type SensorState,
-} from './partition.ts'
-import { batchesIn, createOutputs, type Counters, type Outputs } from './outputs.ts'
+import type { Range } from './marks.ts'
+import { createNotices } from './notices.ts'
+import { batchesIn, createOutputs, type Message, type Outputs } from './outputs.ts'
+import { createProcessor, createState, type PartitionState } from './partition.ts'
+import { prepare } from './prepare.ts'
+import type { SensorState } from './sensor.ts'
+import { createSilenceWatch } from './silent.ts'
+import { createStats, remember, type WorkerStats } from './stats.ts'
 import { readGaps, storeBatch } from './store.ts'
 import { createSuspects } from './suspects.ts'
 
@@ -37,7 +35,7 @@ export interface Worker {
   /** rows that wait for the writer: above the bound the caller waits for `drained` */
   isBacklogged(): boolean
   drained(): Promise<void>
-  /** stores what is due by time alone: newest values, checkpoint */
+  /** does what is due by time alone: newest values, checkpoint, a new rule book, sensors that have gone silent */
   tick(): void
   /** what is gathered is stored, with a checkpoint; afterwards the worker is unclaimed */
   close(): Promise<void>
@@ -48,16 +46,6 @@ export interface Worker {
   readonly stats: WorkerStats
 }
 
-export interface WorkerStats {
-  processed: number
-  /** milliseconds of the last batches, from hand-over to COMMIT */
-  batchMs: number[]
-  /** milliseconds from measurement to COMMIT of the last batches' newest reading */
-  endToEndMs: number[]
-  stored: number
-  counters: Partial<Counters>
-}
-
 export interface WorkerOptions {
   database: Database
   keys: KeyCache
@@ -66,9 +54,11 @@ export interface WorkerOptions {
   partition: number
   consumerId: string
   decode: Decoder
-  rules: RuleBook
+  books: Books
   alertTopic: string
   maxSensors: number
+  /** the log has nothing more for us, and we would know */
+  isCaughtUp: () => boolean
   onFailure: (error: unknown) => void
   now: () => number
 }
@@ -81,7 +71,6 @@ const CHECKPOINT_EVERY_MS = 2000
 const CHECKPOINT_SHARE = 20
 /** A look at the log may be older than a rival's COMMIT, a new leader's high watermark may lag: for no longer than this. */
 const SURE_AFTER_MS = 15_000
-const STATS_KEPT = 256
 
 export function createWorker(options: WorkerOptions): Worker {
   const { database, keys, clusterId, topic, partition, now } = options
@@ -105,7 +94,18 @@ export function createWorker(options: WorkerOptions): Worker {
   let checkpointCostMs = 0
   let checkpointForced = false
   const suspects = createSuspects()
-  const stats: WorkerStats = { processed: 0, batchMs: [], endToEndMs: [], stored: 0, counters: {} }
+  const stats = createStats()
+  const inForce = createRulesInForce(options.books, (...activation) => processor.activate(...activation))
+  const silence = createSilenceWatch({
+    database,
+    clusterId,
+    topic,
+    partition,
+    consumerId: options.consumerId,
+    alertTopic: options.alertTopic,
+    now,
+  })
+  const notices = createNotices(database, options.consumerId, topic, partition)
   let processor = newProcessor()
 
   function newProcessor() {
@@ -114,7 +114,6 @@ export function createWorker(options: WorkerOptions): Worker {
       () => (position < stored ? null : outputs),
       { topic, partition, topicKey },
       keys,
-      options.rules,
       options.consumerId,
     )
   }
@@ -146,8 +145,9 @@ export function createWorker(options: WorkerOptions): Worker {
       held,
       sure,
     )
-    if (taken.notice) await tell(database.sql, options.consumerId, topic, partition, taken.notice)
+    if (taken.notice) await notices.tell(taken.notice)
     if (taken.state) {
+      taken.state.rules = await inForce.load(taken.rules)
       state = taken.state
       outputs = createOutputs()
       gathered = 0
@@ -160,6 +160,9 @@ export function createWorker(options: WorkerOptions): Worker {
     stored = taken.nextOffset
     topicKey = topicNumber
     processor = newProcessor()
+    // Never judged before: the first book is in force from the first message on, also of what is read again.
+    if (state.rules.version === 0 && !inForce.isPending()) inForce.takeNewest(state.rules, position, outputs)
+    await silence.claimed()
     checkpointAt = now()
     endsEarlySince = null
     owned = true
@@ -167,20 +170,33 @@ export function createWorker(options: WorkerOptions): Worker {
     return position
   }
 
+  function useRules(): void {
+    if (owned && position >= stored && inForce.takeNewest(state.rules, position, outputs))
+      log.info('rules.activated', { topic, partition, version: state.rules.version, from_offset: position })
+  }
+
   async function take(messages: Message[]): Promise<void> {
     const mine = epoch
     const fresh = messages.filter((m) => m.offset >= position)
-    const decoded = fresh.map((m) => decodeOne(m))
+    const decoded = fresh.map((m) => suspects.verdict(m.offset) ?? options.decode(m.value))
     const identities = fresh.map((m) => identityOf(m.headers))
     try {
-      await prepare(decoded, identities)
+      const fetched = await prepare(
+        { keys, maxSensors: options.maxSensors, state, gaps },
+        decoded,
+        identities,
+      )
+      if (fetched.length > 0) checkpointForced = true
+      outputs.unspilled.push(...fetched)
     } catch (error) {
       if (owned && epoch === mine) fail(error)
       return
     }
+    useRules()
     for (const [i, message] of fresh.entries()) {
       if (!owned || epoch !== mine) return
       if (message.offset < position) continue
+      inForce.follow(message.offset)
       if (outputs.copy.rows === 0) gatheredAt = now()
       position = message.offset // offsets may skip: what decides about suppressing is this message's own
       processor.process(message, decoded[i] as Decoded | Fault, identities[i] ?? null)
@@ -196,46 +212,13 @@ export function createWorker(options: WorkerOptions): Worker {
     write()
   }
 
-  function decodeOne(message: Message): Decoded | Fault {
-    return suspects.verdict(message.offset) ?? options.decode(message.value)
-  }
-
-  /**
-   * Everything that needs the database before the messages can be processed without a pause. A message whose sensor
-   * may not be registered becomes a fault in `decoded`.
-   */
-  async function prepare(decoded: (Decoded | Fault)[], identities: (Identity | null)[]): Promise<void> {
-    const { fresh, admit } = startAdmission(state, keys, options.maxSensors)
-    const newRuns = new Set<string>()
-    for (const [i, d] of decoded.entries()) {
-      if (d instanceof Fault) continue
-      const refusal = admit(d.readings)
-      if (refusal) {
-        decoded[i] = refusal
-        continue
-      }
-      const identity = identities[i]
-      if (!identity) continue
-      if (keys.missingRun(identity.runId)) newRuns.add(identity.runId)
-      const mark = state.marks.get(d.source)?.get(identity.runId)
-      if (mark?.spilled && identity.seq <= mark.high) await fetchGaps(d.source, identity.runId)
-    }
-    if (fresh.size > 0 || newRuns.size > 0) await keys.ensure([...fresh.values()], [...newRuns])
-  }
-
-  /** Ranges of a source that no longer fitted into memory come back, because one of their numbers has come. */
-  async function fetchGaps(source: string, runId: string): Promise<void> {
+  async function gaps(source: string, runId: string): Promise<Range[]> {
     // What we spilled ourselves is in the table only after its batch is stored.
     while (owned && (writing || outputs.spilled.length > 0)) {
       write()
       await writing
     }
-    const ranges = await readGaps(database.sql, topic, partition, source, runId)
-    const mark = state.marks.get(source)?.get(runId)
-    if (!mark?.spilled) return
-    unspill(mark, ranges)
-    outputs.unspilled.push({ source, runId })
-    checkpointForced = true
+    return readGaps(database.sql, topic, partition, source, runId)
   }
 
   function write(): void {
@@ -247,7 +230,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function isDue(): boolean {
     if (position < stored) return false // still reading the log again: nothing of it is new
-    return position > stored || isLatestDue() || isCheckpointDue()
+    return position > stored || outputs.activated.length > 0 || isLatestDue() || isCheckpointDue()
   }
 
   function isLatestDue(): boolean {
@@ -287,6 +270,7 @@ export function createWorker(options: WorkerOptions): Worker {
         topicKey,
         detectedBy: options.consumerId,
         alertTopic: options.alertTopic,
+        groups: state.rules.book.groups,
       })
     } catch (error) {
       if (owned && epoch === mine) {
@@ -307,6 +291,21 @@ export function createWorker(options: WorkerOptions): Worker {
     metrics.stored(topic, partition, batch, now() - started + waitedMs, endToEndMs)
     stats.stored += batch.counters.stored
     log.debug('batch.stored', { topic, partition, count, next_offset: next, ms: Math.round(now() - started) })
+  }
+
+  /** In a transaction of its own, guarded like a batch; no batch is written meanwhile. */
+  function watchSilence(): void {
+    const mine = epoch
+    const guard = { clusterId, topic, partition, expected: stored, next: stored, epoch }
+    writing = silence
+      .check(state, guard)
+      .catch((error: unknown) => {
+        if (owned && epoch === mine) fail(error)
+      })
+      .finally(() => {
+        writing = null
+        write()
+      })
   }
 
   function encodeTimed(): Buffer {
@@ -330,7 +329,12 @@ export function createWorker(options: WorkerOptions): Worker {
     async drained() {
       await writing
     },
-    tick: write,
+    tick() {
+      useRules()
+      if (state.relearning.size > 0) notices.tellRelearning(state.relearning)
+      write()
+      if (owned && !writing && position === stored && options.isCaughtUp()) watchSilence()
+    },
     async close() {
       await writing
       if (owned && position >= stored) await writeOnce(true)
@@ -342,9 +346,4 @@ export function createWorker(options: WorkerOptions): Worker {
     nextOffset: () => (owned ? stored : null),
     stats,
   }
-}
-
-function remember(ring: number[], value: number): void {
-  ring.push(value)
-  if (ring.length > STATS_KEPT) ring.shift()
 }

@@ -67,6 +67,8 @@ export interface Group {
   /** asks for the partition anew after its owner failed to store */
   reclaim(topic: string, partition: number, delayMs: number): void
   assigned(): TopicPartition[]
+  /** milliseconds since a fetch ended, with or without messages */
+  fetchedMsAgo(): number
   /** assigned, but not (yet) taken over: nothing of these is being read */
   unclaimed(): Unclaimed[]
   /** lag tools read offsets from Kafka: told after PostgreSQL, best effort */
@@ -272,6 +274,7 @@ export function createGroup(options: GroupOptions): Group {
       void claimLoop(tp, generation, delayMs)
     },
     assigned: () => [...assignment.values()],
+    fetchedMsAgo: () => Date.now() - fetchedAt,
     unclaimed: () => [...unclaimed.values()],
     async commit(offsets) {
       if (offsets.length === 0 || stopping.signal.aborted) return

@@ -30,7 +30,7 @@ export interface AppOptions {
   sql: () => Sql
   streams: Streams
   metrics: Metrics
-  rules: Rule[]
+  rules: () => Rule[]
   alertTopic: string
   version: string
   /** somebody changed an alarm: the sampler may look at once */

@@ -184,6 +184,7 @@ describe('storeBatch()', () => {
       topicKey: 1,
       detectedBy: 'consumer-1',
       alertTopic: 'alerts',
+      groups: { sensors: 3, window: 60 },
     }
   }
 

@@ -1,19 +1,17 @@
-import { createRuleBook } from '../../lib/alarm/rules.ts'
-import { parseConfig } from '../../lib/config.ts'
 import { decodeFactory } from '../../lib/ingest/decode.ts'
 import { identityOf } from '../../lib/ingest/identity.ts'
-import { createOutputs, type Outputs } from '../../lib/ingest/outputs.ts'
-import {
-  createProcessor,
-  createState,
-  type Message,
-  type PartitionState,
-} from '../../lib/ingest/partition.ts'
+import { createOutputs, type Message, type Outputs } from '../../lib/ingest/outputs.ts'
+import { createProcessor, createState, type PartitionState } from '../../lib/ingest/partition.ts'
+import { defaultBook, rulesOf } from '../alarm/log.ts'
 import { readRows } from './rows.ts'
 
 /** A log written by hand, and what comes of it without a database. */
 const BEGAN = Date.UTC(2026, 0, 1)
-export const rules = createRuleBook(parseConfig({}))
+export const rules = rulesOf(1, defaultBook)
+/** a partition that these rules judge from the start */
+export function freshState(): PartitionState {
+  return { ...createState(), rules }
+}
 export const where = { topic: 'sensor-data', partition: 0, topicKey: 1 }
 export const keys = {
   sensor: (r: { sensorId: string; unit: string }) => Bun.hash.crc32(r.sensorId + r.unit) >>> 1,
@@ -60,7 +58,7 @@ export function process(
   liveFrom = 0,
 ): void {
   let live = false
-  const processor = createProcessor(state, () => (live ? outputs : null), where, keys, rules, 'consumer-1')
+  const processor = createProcessor(state, () => (live ? outputs : null), where, keys, 'consumer-1')
   for (const message of log) {
     live = message.offset >= liveFrom
     processor.process(message, decodeFactory(message.value), identityOf(message.headers))
@@ -92,7 +90,7 @@ export function storedOf(batches: readonly Outputs[]): Stored {
 }
 
 export function run(sent: readonly Sent[]): Stored & { state: PartitionState } {
-  const state = createState()
+  const state = freshState()
   const outputs = createOutputs()
   process(state, logOf(sent), outputs)
   return { ...storedOf([outputs]), state }

@@ -3,8 +3,7 @@ import fc from 'fast-check'
 import { CHECKPOINT_VERSION, decodeCheckpoint, encodeCheckpoint } from '../../lib/ingest/checkpoint.ts'
 import { FLAG } from '../../lib/ingest/flags.ts'
 import { createOutputs } from '../../lib/ingest/outputs.ts'
-import { createState } from '../../lib/ingest/partition.ts'
-import { logOf, process, run, storedOf, type Sent, type Stored } from './log.ts'
+import { freshState, logOf, process, rules, run, storedOf, type Sent, type Stored } from './log.ts'
 
 const sent: fc.Arbitrary<Sent[]> = fc.array(
   fc.record({
@@ -29,7 +28,7 @@ describe('properties of process()', () => {
         const ends = [...new Set([...cuts.filter((cut) => cut < log.length), log.length])].sort(
           (a, b) => a - b,
         )
-        const state = createState()
+        const state = freshState()
         const batches = ends.map((end, i) => {
           const outputs = createOutputs()
           process(state, log.slice(ends[i - 1] ?? 0, end), outputs)
@@ -51,17 +50,19 @@ describe('properties of process()', () => {
           (x, y) => x - y,
         )
         const before = createOutputs()
-        const first = createState()
+        const first = freshState()
         process(first, log.slice(0, checkpointAt), before)
         const bytes = encodeCheckpoint(first)
         process(first, log.slice(checkpointAt, storedTo), before)
 
-        const restored = decodeCheckpoint(bytes, CHECKPOINT_VERSION)
+        const restored = decodeCheckpoint(bytes, CHECKPOINT_VERSION)?.state
+        restored!.rules = rules
         const after = createOutputs()
         process(restored!, log.slice(checkpointAt), after, storedTo)
         const { state: whole, ...expected } = run(list)
         expect(storedOf([before, after])).toEqual(expected)
-        expect(restored).toEqual(whole)
+        // as bytes: a detector that met no reading since still waits as such
+        expect(encodeCheckpoint(restored!)).toEqual(encodeCheckpoint(whole))
       }),
       { numRuns: 300 },
     )

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import { Fault } from '../../lib/ingest/decode.ts'
 import { flagNames } from '../../lib/ingest/flags.ts'
 import { createOutputs } from '../../lib/ingest/outputs.ts'
-import { createProcessor, createState } from '../../lib/ingest/partition.ts'
-import { keys, rules, run, where, type Sent } from './log.ts'
+import { createProcessor } from '../../lib/ingest/partition.ts'
+import { freshState, keys, run, where, type Sent } from './log.ts'
 
 const flagsOf = (sent: readonly Sent[]) => run(sent).rows.map((row) => flagNames(row.flags))
 
@@ -153,9 +153,9 @@ describe('process()', () => {
 
 describe('a broken message', () => {
   test('is never thrown out of process(), whatever its key and headers', () => {
-    const state = createState()
+    const state = freshState()
     const outputs = createOutputs()
-    const processor = createProcessor(state, () => outputs, where, keys, rules, 'consumer-1')
+    const processor = createProcessor(state, () => outputs, where, keys, 'consumer-1')
     const fault = new Fault('decode', 'is broken')
     const odd = [
       null,

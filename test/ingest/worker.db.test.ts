@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
-import { createRuleBook } from '../../lib/alarm/rules.ts'
+import { createBooks, seedBook, type Books } from '../../lib/alarm/books.ts'
 import { parseConfig } from '../../lib/config.ts'
 import { createDatabase, type Database } from '../../lib/db/connect.ts'
 import { decodeCheckpoint } from '../../lib/ingest/checkpoint.ts'
 import { decodeFactory } from '../../lib/ingest/decode.ts'
 import { LogEndsEarly, LogReplaced } from '../../lib/ingest/claim.ts'
 import { createKeyCache } from '../../lib/ingest/keys.ts'
-import type { Message } from '../../lib/ingest/partition.ts'
+import type { Message } from '../../lib/ingest/outputs.ts'
 import { createWorker, type Worker } from '../../lib/ingest/worker.ts'
 import { database, STACK_MS } from '../stack.ts'
 
@@ -17,11 +17,15 @@ const TOPIC = 'sensor-data'
 const BEGAN = Date.UTC(2026, 0, 1)
 
 let db: Database
+let books: Books
 let failures: unknown[]
 
 beforeEach(async () => {
   const { url } = await database()
   db = createDatabase(url, { name: 'test', max: 3 })
+  await seedBook(db.sql, parseConfig({}))
+  books = createBooks(db)
+  await books.refresh()
   failures = []
 }, STACK_MS)
 afterEach(() => db.close())
@@ -38,9 +42,10 @@ function newWorker(
     partition: 0,
     consumerId: 'consumer-1',
     decode: decodeFactory,
-    rules: createRuleBook(parseConfig({})),
+    books,
     alertTopic: 'alerts',
     maxSensors,
+    isCaughtUp: () => false,
     onFailure: (error) => failures.push(error),
     now,
   })
@@ -201,7 +206,7 @@ describe('createWorker()', () => {
     await worker.close()
     const [row] = await db.sql<{ state: Uint8Array; version: number }[]>`
       select state, version from partition_checkpoints`
-    expect(decodeCheckpoint(row!.state, row!.version)?.marks.size).toBe(1000)
+    expect(decodeCheckpoint(row!.state, row!.version)?.state.marks.size).toBe(1000)
   })
 
   test('a look at the log that is older than what a rival stored stops nothing; one that stays so does', async () => {

@@ -52,7 +52,7 @@ export async function openRoomOn(url: string): Promise<Room> {
     sql: monitor.sql,
     streams,
     metrics,
-    rules: [],
+    rules: () => [],
     alertTopic: 'alerts',
     version: 'test',
     onChange: sampler.hurry,

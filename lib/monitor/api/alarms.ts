@@ -28,7 +28,7 @@ export interface AlarmOptions {
   outage: () => string | null
   clock: () => number
   alertTopic: string
-  rules: Rule[]
+  rules: () => Rule[]
   /** an act was done: look at once */
   onChange: () => void
 }
@@ -228,7 +228,7 @@ export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
       tag: 'alarms',
       summary: 'The limits in force',
       answer: answers.rules,
-      handle: () => ({ rules: options.rules }),
+      handle: () => ({ rules: options.rules() }),
     }),
   ]
 }

@@ -1,0 +1,148 @@
+import { ask, type Database } from '../db/connect.ts'
+import { log } from '../log.ts'
+import { sleep } from '../run.ts'
+import { alarmId } from './id.ts'
+import { tell } from './group.ts'
+
+/**
+ * What happens to alarms by the clock alone: a shelf that has reached its end is lifted, a sensor comes back into
+ * service, a producer that is down is one alarm until it is heard again. Every consumer looks; whoever is first does it, the
+ * others find it done.
+ */
+export interface CaretakerOptions {
+  database: Database
+  consumerId: string
+  alertTopic: string
+}
+
+export const PRODUCER_RULE = 'producer.down'
+const EVERY_MS = 2000
+const BACKOFF_MS = 5000
+/** ten beats of a producer's report */
+const DOWN_AFTER = '10 seconds'
+/** who has been gone for longer than this when we first look has been taken away, not failed */
+const FORGOTTEN_AFTER = '10 minutes'
+
+export async function runCaretaker(options: CaretakerOptions, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const failed = await careOnce(options).then(
+      () => null,
+      (error: Error) => error,
+    )
+    if (failed && !signal.aborted) log.warn('alarms.not_cared_for', { error: failed })
+    await sleep(failed ? BACKOFF_MS : EVERY_MS, signal)
+  }
+}
+
+export async function careOnce(options: CaretakerOptions): Promise<void> {
+  await liftShelves(options)
+  await raiseProducers(options)
+  await clearProducers(options)
+}
+
+async function liftShelves({ database, consumerId, alertTopic }: CaretakerOptions): Promise<void> {
+  const due = await ask(
+    'look for shelves that have ended',
+    database.sql`select 1 from alerts where shelved_until <= now() and (active or not acknowledged) limit 1`,
+  )
+  if (due.length === 0) return
+  await ask(
+    'lift shelves',
+    database.sql.begin(async (tx) => {
+      const lifted = await tx<{ alert_id: string }[]>`
+        update alerts set shelved_until = null, updated_at = now(),
+          suppressed = case when suppressed = 'shelved' then null else suppressed end
+        where shelved_until <= now() and (active or not acknowledged) returning alert_id`
+      for (const { alert_id } of lifted)
+        await tell(
+          tx,
+          alert_id,
+          'unshelved',
+          new Date().toISOString(),
+          consumerId,
+          alertTopic,
+          'its time is over',
+        )
+      await tx`select pg_notify('alerts', '')`
+    }),
+  )
+}
+
+interface DownProducer {
+  producer_id: string
+  sensor_type: string | null
+  status: string
+  last_heartbeat: Date
+  heartbeat_us: number
+}
+
+async function raiseProducers({ database, consumerId, alertTopic }: CaretakerOptions): Promise<void> {
+  const down = await ask(
+    'look for producers that are down',
+    database.sql<DownProducer[]>`
+      select producer_id, sensor_type, status, last_heartbeat,
+        round(extract(epoch from last_heartbeat) * 1e6)::float8 as heartbeat_us
+      from producer_health p
+      where status <> 'finished' and last_heartbeat < now() - ${DOWN_AFTER}::interval
+        and last_heartbeat > now() - ${FORGOTTEN_AFTER}::interval
+        and not exists (select 1 from alerts a where a.active and a.rule_id = ${PRODUCER_RULE} and a.sensor_id = p.producer_id)`,
+  )
+  for (const producer of down) {
+    const source = { topic: 'producer_health', partition: 0, offset: producer.heartbeat_us }
+    const id = alarmId(PRODUCER_RULE, producer.producer_id, source)
+    const meant = producer.status === 'stopped'
+    const description = meant
+      ? `Producer ${producer.producer_id} was stopped at ${producer.last_heartbeat.toISOString()}: none of its sensors is seen`
+      : `Producer ${producer.producer_id} has not been heard since ${producer.last_heartbeat.toISOString()} (it was ${producer.status}): none of its sensors is seen`
+    const why = {
+      part: 'silence',
+      rule: { id: PRODUCER_RULE, version: 0 },
+      explanation: description,
+      response: 'Start it again; what it has accepted is in its spool',
+      source,
+    }
+    await ask(
+      'raise the alarm of a producer',
+      database.sql.begin(async (tx) => {
+        const made = await tx`
+          insert into alerts (alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_unit,
+            sensor_alert_level, location, detected_by, description, rule_id, rule_version, why, topic, partition, "offset")
+          values (${id}, now(), ${producer.producer_id}, 'producer', 'producer_down', ${meant ? 'low' : 'high'}, '', 'normal',
+            '{"factory_section":"","machine_id":"","zone":""}', ${consumerId}, ${description}, ${PRODUCER_RULE}, 0,
+            ${JSON.stringify(why)}::text::jsonb, ${source.topic}, 0, ${source.offset})
+          on conflict (alert_id) do nothing returning 1`
+        if (made.length > 0) await tell(tx, id, 'raised', new Date().toISOString(), consumerId, alertTopic)
+        await tx`select pg_notify('alerts', '')`
+      }),
+    )
+  }
+}
+
+async function clearProducers({ database, consumerId, alertTopic }: CaretakerOptions): Promise<void> {
+  const back = await ask(
+    'look for producers that are back',
+    database.sql<{ alert_id: string }[]>`
+      select a.alert_id from alerts a left join producer_health p on p.producer_id = a.sensor_id
+      where a.active and a.rule_id = ${PRODUCER_RULE}
+        and (p.producer_id is null or p.status = 'finished' or p.last_heartbeat > now() - interval '3 seconds' and p.status not in ('stopped', 'failed'))`,
+  )
+  for (const { alert_id } of back)
+    await ask(
+      'clear the alarm of a producer',
+      database.sql.begin(async (tx) => {
+        const done = await tx`update alerts set active = false, cleared_at = now(), updated_at = now()
+          where alert_id = ${alert_id} and active returning 1`
+        if (done.length > 0)
+          await tell(
+            tx,
+            alert_id,
+            'cleared',
+            new Date().toISOString(),
+            consumerId,
+            alertTopic,
+            'it is heard again',
+          )
+        await tx`select pg_notify('alerts', '')`
+      }),
+    )
+}

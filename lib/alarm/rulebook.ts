@@ -1,0 +1,195 @@
+import { z } from 'zod'
+import { parseDuration } from '../config.ts'
+import { DEFAULT_ADAPTIVE_RULE } from '../detect/adaptive.ts'
+import { DEFAULT_BASELINE_RULE } from '../detect/baseline.ts'
+import { DEFAULT_QUALITY_RULE } from '../detect/quality.ts'
+import { DEFAULT_VIBRATION_RULE, MACHINE_CLASSES, type MachineClass } from '../detect/vibration.ts'
+import { EXIT, Stop } from '../run.ts'
+import { sensorId } from '../reading.ts'
+
+/**
+ * A rule book: every rule by which alarms are raised, as people write it (config/rules.yaml, the API) and as it lies in
+ * table rule_books. One schema checks all; what it makes of a book is what the detectors get. An operator reads
+ * `title`, `consequence` and `response` beside the alarm: what it is, what happens if nobody acts, what to do.
+ */
+const text = z.string().max(500).default('')
+const seconds = z
+  .union([
+    z.number().min(0),
+    z.string().regex(/^\d+(\.\d+)?\s*(ms|s|m|h)$/, 'must be a duration such as 30s'),
+  ])
+  .transform((t) => (typeof t === 'number' ? t : parseDuration(t) / 1000))
+/** `3`: readings in a row; `30s`: held for so long */
+const delay = z
+  .union([
+    z.int().min(1),
+    z.string().regex(/^\d+(\.\d+)?\s*(ms|s|m|h)$/, 'must be readings (3) or a time (30s)'),
+  ])
+  .transform((t) =>
+    typeof t === 'number' ? { readings: t, micros: 0 } : { readings: 1, micros: parseDuration(t) * 1000 },
+  )
+const minutes = z
+  .int()
+  .min(-14 * 60)
+  .max(14 * 60)
+  .default(0)
+const finite = z.number()
+const above0 = z.number().positive()
+const few = z.int().min(1).max(10_000)
+const names = (what: z.ZodString) => z.array(what).min(1).optional()
+
+export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const
+export type Severity = (typeof SEVERITIES)[number]
+export const RULE_KINDS = [
+  'limit',
+  'physical',
+  'consecutive',
+  'rapid_change',
+  'deviation',
+  'adaptive',
+  'baseline',
+  'quality',
+  'vibration',
+  'energy',
+  'silence',
+] as const
+export type RuleKind = (typeof RULE_KINDS)[number]
+
+const common = {
+  id: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,95}$/, 'must be a lower-case word with dots, such as temperature.high'),
+  enabled: z.boolean().default(true),
+  /** each given list must name the sensor; without any the rule is for all */
+  applies: z
+    .strictObject({
+      topics: names(z.string().min(1)),
+      sensor_types: names(z.string().min(1)),
+      sensor_ids: names(sensorId),
+      machine_ids: names(z.string().min(1)),
+    })
+    .default({}),
+  severity: z.enum(SEVERITIES),
+  anomaly_type: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'must be a word such as rapid_value_change'),
+  /** stays until somebody has acknowledged it, although the condition is over */
+  latching: z.boolean().default(false),
+  /** raises nothing while an alarm of one of these kinds (`critical`: of a critical limit) is open for the sensor */
+  yields_to: z.array(z.enum([...RULE_KINDS, 'critical'])).default([]),
+  title: text,
+  consequence: text,
+  response: text,
+}
+const side = z.enum(['high', 'low'])
+
+export const rule = z.discriminatedUnion('kind', [
+  z.strictObject({
+    ...common,
+    kind: z.literal('limit'),
+    side,
+    limit: finite,
+    /** the limit itself is still inside */
+    exclusive: z.boolean().default(false),
+    deadband: z.number().min(0).default(0),
+    on_delay: delay.prefault(1),
+    off_delay: delay.prefault(2),
+    /** what a reading beyond it is called */
+    level: z.enum(['none', 'warning', 'critical']).default('none'),
+  }),
+  z
+    .strictObject({ ...common, kind: z.literal('physical'), low: finite, high: finite })
+    .refine((r) => r.low < r.high, 'low must be below high'),
+  z.strictObject({
+    ...common,
+    kind: z.literal('consecutive'),
+    side,
+    limit: finite,
+    deadband: z.number().min(0).default(0),
+    readings: z.int().min(2).max(1000),
+  }),
+  z.strictObject({ ...common, kind: z.literal('rapid_change'), limit: above0, hold: few.default(5) }),
+  z.strictObject({
+    ...common,
+    kind: z.literal('deviation'),
+    limit: above0,
+    baseline: finite.nullable().default(null),
+  }),
+  z.strictObject({
+    ...common,
+    kind: z.literal('adaptive'),
+    threshold: above0.default(DEFAULT_ADAPTIVE_RULE.threshold),
+    utc_offset_minutes: minutes,
+  }),
+  z.strictObject({
+    ...common,
+    kind: z.literal('baseline'),
+    threshold: above0.default(DEFAULT_BASELINE_RULE.threshold),
+    slowest: seconds.prefault(DEFAULT_BASELINE_RULE.slowestMicros / 1e6),
+  }),
+  z.strictObject({
+    ...common,
+    kind: z.literal('quality'),
+    decades: above0.default(DEFAULT_QUALITY_RULE.decades),
+    least_readings: few.default(DEFAULT_QUALITY_RULE.leastReadings),
+  }),
+  z.strictObject({
+    ...common,
+    kind: z.literal('vibration'),
+    machine_class: z.enum(Object.keys(MACHINE_CLASSES) as [MachineClass, ...MachineClass[]]),
+    horizon: seconds.prefault(DEFAULT_VIBRATION_RULE.horizonMicros / 1e6),
+  }),
+  z.strictObject({
+    ...common,
+    kind: z.literal('energy'),
+    threshold: above0.default(5),
+    least_share: z.number().min(0).max(10).default(0.1),
+    price_per_kwh: z.number().min(0).nullable().default(null),
+    utc_offset_minutes: minutes,
+  }),
+  z.strictObject({
+    ...common,
+    kind: z.literal('silence'),
+    /** of the sensor's own, learnt */
+    intervals: above0.default(4),
+    least: seconds.prefault('5s'),
+    settle_readings: few.default(5),
+    /** nobody is called silent so soon after this consumer took the partition over */
+    settle: seconds.prefault('15s'),
+  }),
+])
+export type Rule = z.infer<typeof rule>
+export type RuleOf<Kind extends RuleKind> = Extract<Rule, { kind: Kind }>
+
+export const rulebook = z
+  .strictObject({
+    /** so many sensors of one machine that raise within the window are one alarm of the machine */
+    groups: z
+      .strictObject({ sensors: z.int().min(2).max(1000).default(3), window: seconds.prefault('60s') })
+      .prefault({}),
+    rules: z.array(rule).max(2000),
+  })
+  .superRefine(({ rules }, context) => {
+    const seen = new Set<string>()
+    for (const [i, { id }] of rules.entries()) {
+      if (seen.has(id))
+        context.addIssue({ code: 'custom', path: ['rules', i, 'id'], message: `${id} is there twice` })
+      seen.add(id)
+    }
+  })
+/** as people write it and as it is stored */
+export type RuleBookText = z.input<typeof rulebook>
+export type RuleBook = z.infer<typeof rulebook>
+
+/** Checks a book. Throws Stop (78) that names every fault, with the id of its rule. */
+export function parseBook(given: unknown, from: string): RuleBook {
+  const parsed = rulebook.safeParse(given)
+  if (parsed.success) return parsed.data
+  const rules = (given as { rules?: { id?: unknown }[] } | null)?.rules
+  const faults = parsed.error.issues.map(({ path, message }) => {
+    const id = path[0] === 'rules' && typeof path[1] === 'number' ? rules?.[path[1]]?.id : undefined
+    return `  ${typeof id === 'string' ? `${id}: ` : ''}${path.join('.') || 'the book'} ${message}`
+  })
+  throw new Stop(
+    `Cannot use the rule book ${from}: it has ${faults.length} fault(s)\n${faults.join('\n')}`,
+    EXIT.config,
+  )
+}

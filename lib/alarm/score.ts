@@ -1,0 +1,102 @@
+import type { Micros } from '../time.ts'
+
+/** A fault that is known to have been there. */
+export interface Truth {
+  sensorId: string
+  kind: string
+  /** in deviations of the sensor's noise; null where a size has no meaning (stuck, dropout) */
+  size: number | null
+  from: Micros
+  to: Micros
+}
+
+export interface Scored {
+  sensorId: string
+  at: Micros
+}
+
+export interface Row {
+  name: string
+  faults: number
+  found: number
+  /** seconds from the fault's first reading to the first alarm: half are found sooner */
+  medianDelay: number | null
+}
+
+export interface Score {
+  alarms: number
+  /** alarms in no fault nor right after one */
+  falseAlarms: number
+  precision: number | null
+  /** of faults of `big` deviations and more, and of those that have no size */
+  recall: number | null
+  faults: number
+  found: number
+  falseAlarmsADayPer100: number
+  medianDelay: number | null
+  rows: Row[]
+}
+
+/** The way back to normal is news, too: an alarm so soon after a fault belongs to it. */
+const AFTERMATH = 60e6
+
+/**
+ * Alarms against the truth. A fault is found by an alarm of its sensor from its first reading until a minute after its last; an alarm is
+ * true where such a fault is, of whatever size. `sensorDays`: how long was watched.
+ */
+export function scoreOf(
+  alarms: readonly Scored[],
+  truth: readonly Truth[],
+  sensorDays: number,
+  big = 3,
+): Score {
+  const alarmsOf = Map.groupBy(alarms, (a) => a.sensorId)
+  const truthOf = Map.groupBy(truth, (t) => t.sensorId)
+  const covers = (t: Truth, at: Micros) => at >= t.from && at <= t.to + AFTERMATH
+  const delays = new Map<Truth, number>()
+  for (const t of truth) {
+    const times = (alarmsOf.get(t.sensorId) ?? []).filter((a) => covers(t, a.at)).map((a) => a.at)
+    if (times.length > 0) delays.set(t, (Math.min(...times) - t.from) / 1e6)
+  }
+  const falseAlarms = alarms.filter(
+    (a) => !(truthOf.get(a.sensorId) ?? []).some((t) => covers(t, a.at)),
+  ).length
+  const counted = truth.filter((t) => t.size === null || Math.abs(t.size) >= big)
+  const row = (name: string, list: readonly Truth[]): Row => ({
+    name,
+    faults: list.length,
+    found: list.filter((t) => delays.has(t)).length,
+    medianDelay: median(list.flatMap((t) => delays.get(t) ?? [])),
+  })
+  const { faults, found, medianDelay } = row('', counted)
+  return {
+    alarms: alarms.length,
+    falseAlarms,
+    precision: alarms.length > 0 ? (alarms.length - falseAlarms) / alarms.length : null,
+    recall: faults > 0 ? found / faults : null,
+    faults,
+    found,
+    falseAlarmsADayPer100: sensorDays > 0 ? (100 * falseAlarms) / sensorDays : 0,
+    medianDelay,
+    rows: [...Map.groupBy(truth, nameOf)]
+      .map(([name, list]) => row(name, list))
+      .sort((a, b) => order(a.name, b.name)),
+  }
+}
+
+function nameOf({ kind, size }: Truth): string {
+  if (size === null || kind === 'excursion') return kind
+  const sigmas = Math.abs(size)
+  return `${kind} ${[1, 2, 3, 4, 6, 8].findLast((s) => sigmas >= s - 0.01) ?? '<1'}σ`
+}
+
+function order(a: string, b: string): number {
+  const [kindA = '', sizeA = ''] = a.split(' ')
+  const [kindB = '', sizeB = ''] = b.split(' ')
+  return kindA.localeCompare(kindB) || (parseFloat(sizeA) || 0) - (parseFloat(sizeB) || 0)
+}
+
+function median(values: readonly number[]): number | null {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? null
+}

@@ -1,0 +1,128 @@
+import type { Transaction } from '../db/connect.ts'
+import { clearedMessage, raisedMessage, type ClearedAlarm, type RaisedAlarm } from './alarm.ts'
+import { endGroups, formGroups, type GroupRule } from './group.ts'
+import { enqueue, writeJournal } from './journal.ts'
+
+/**
+ * Raised and cleared alarms in the caller's transaction: the row, an entry of the journal, the message in the outbox.
+ * A raise inherits what a person decided for its sensor and rule: shelved until then, out of service. What is
+ * suppressed is stored, journalled and published like any other, and says so: only nobody is called for it.
+ */
+export async function tellAlarms(
+  tx: Transaction,
+  raised: readonly RaisedAlarm[],
+  cleared: readonly ClearedAlarm[],
+  alertTopic: string,
+  groups: GroupRule,
+): Promise<void> {
+  if (raised.length > 0) await raise(tx, raised, alertTopic, groups)
+  if (cleared.length > 0) await clear(tx, cleared, alertTopic)
+}
+
+async function raise(
+  tx: Transaction,
+  raised: readonly RaisedAlarm[],
+  alertTopic: string,
+  groups: GroupRule,
+): Promise<void> {
+  const rows = await tx<{ alert_id: string; suppressed: string | null }[]>`
+    insert into alerts (alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_value, sensor_unit,
+      sensor_alert_level, location, detected_by, description, rule_id, rule_version, why, late, topic, partition,
+      "offset", peak_value, latching, shelved_until, shelved_by, shelve_reason, suppressed)
+    select n.alert_id, n."timestamp", n.sensor_id, n.sensor_type, n.anomaly_type, n.severity, n.sensor_value,
+      n.sensor_unit, n.sensor_alert_level, n.location, n.detected_by, n.description, n.rule_id, n.rule_version, n.why,
+      n.late, n.topic, n.partition, n."offset", n.sensor_value, n.latching, s.shelved_until, s.shelved_by,
+      s.shelve_reason, case when o.sensor_id is not null then 'out_of_service' when s.shelved_until is not null then 'shelved' end
+    from jsonb_populate_recordset(null::alerts, ${JSON.stringify(raised)}::text::jsonb) n
+    left join lateral (select shelved_until, shelved_by, shelve_reason from alerts a
+      where a.sensor_id = n.sensor_id and a.rule_id = n.rule_id and a.shelved_until > now()
+      order by a."timestamp" desc limit 1) s on true
+    left join out_of_service o on o.sensor_id = n.sensor_id and (o.until is null or o.until > now())
+    on conflict (alert_id) do nothing
+    returning alert_id, suppressed`
+  const why = new Map(rows.map((row) => [row.alert_id, row.suppressed]))
+  const fresh = raised.filter((a) => why.has(a.alert_id))
+  if (fresh.some((a) => a.latching)) await endOlderLatched(tx, fresh)
+  const members = await formGroups(
+    tx,
+    fresh.filter((a) => why.get(a.alert_id) === null),
+    groups,
+    alertTopic,
+  )
+  await writeJournal(
+    tx,
+    fresh.map((a) => ({
+      ...a,
+      transition: 'raised',
+      at: a.timestamp,
+      actor: a.detected_by,
+      reason: a.description,
+    })),
+  )
+  await enqueue(
+    tx,
+    fresh.map((a) => {
+      const group = members.get(a.alert_id)
+      const suppressed = group ? 'group' : why.get(a.alert_id)
+      const quiet = { ...(suppressed ? { suppressed } : {}), ...(group ? { group } : {}) }
+      return {
+        topic: alertTopic,
+        key: a.sensor_id,
+        alert_id: a.alert_id,
+        payload: { ...raisedMessage(a), ...quiet },
+      }
+    }),
+  )
+  await tx`select pg_notify('alerts', ${fresh.length > 1 ? '' : (fresh[0]?.alert_id ?? '')})`
+}
+
+/** One open alarm per sensor and rule: a latched one that nobody acknowledged gives way to the new. */
+async function endOlderLatched(tx: Transaction, fresh: readonly RaisedAlarm[]): Promise<void> {
+  for (const { alert_id, sensor_id, rule_id } of fresh)
+    await tx`update alerts set active = false, cleared_at = now(), updated_at = now()
+      where sensor_id = ${sensor_id} and rule_id = ${rule_id} and active and returned_at is not null
+        and alert_id <> ${alert_id}`
+}
+
+async function clear(tx: Transaction, cleared: readonly ClearedAlarm[], alertTopic: string): Promise<void> {
+  const rows = await tx<
+    { alert_id: string; active: boolean; suppressed: string | null; group_id: string | null }[]
+  >`
+    update alerts set active = latching and not acknowledged, returned_at = c.cleared_at,
+      cleared_at = case when latching and not acknowledged then null else c.cleared_at end,
+      cleared_offset = c.cleared_offset, peak_value = c.peak_value, updated_at = now()
+    from jsonb_to_recordset(${JSON.stringify(cleared)}::text::jsonb)
+      as c (alert_id uuid, cleared_at timestamptz, cleared_offset bigint, peak_value float8)
+    where alerts.alert_id = c.alert_id and alerts.active and alerts.returned_at is null
+    returning alerts.alert_id, alerts.active, alerts.suppressed, alerts.group_id`
+  const became = new Map(rows.map((row) => [row.alert_id, row]))
+  const done = cleared.filter((c) => became.has(c.alert_id))
+  const transition = (id: string) => (became.get(id)?.active ? 'returned' : 'cleared')
+  await writeJournal(
+    tx,
+    done.map((c) => ({
+      alert_id: c.alert_id,
+      sensor_id: c.raised.sensor_id,
+      rule_id: c.raised.rule_id,
+      transition: transition(c.alert_id),
+      at: c.cleared_at,
+      actor: c.detected_by,
+      reason: c.description,
+    })),
+  )
+  await enqueue(
+    tx,
+    done.map((c) => {
+      const suppressed = became.get(c.alert_id)?.suppressed
+      const quiet = suppressed ? { suppressed } : {}
+      return {
+        topic: alertTopic,
+        key: c.raised.sensor_id,
+        alert_id: c.alert_id,
+        payload: { ...clearedMessage(c), state: transition(c.alert_id), ...quiet },
+      }
+    }),
+  )
+  await endGroups(tx, [...new Set(rows.flatMap((row) => row.group_id ?? []))], alertTopic)
+  await tx`select pg_notify('alerts', '')`
+}

@@ -1,0 +1,61 @@
+import { IGNORED, QUIET, type Detector } from './detector.ts'
+
+/**
+ * Deviation from a baseline by a fixed amount. The baseline is given, or learnt: a slow mean to which a reading far out
+ * adds no more than the limit. Active at the limit, clear below three quarters of it.
+ */
+export interface DeviationRule {
+  /** in the sensor's unit */
+  limit: number
+  /** null: learnt */
+  baseline: number | null
+}
+
+export interface DeviationState {
+  readonly numbers: Float64Array
+}
+
+const RATE = 0.005
+const LEARNING = 30
+const BACK = 0.75
+
+const LAST_AT = 0
+const COUNT = 1
+const MEAN = 2
+const ACTIVE = 3
+const FIELDS = 4
+
+export const deviation: Detector<DeviationState, DeviationRule> = {
+  name: 'deviation',
+  version: 1,
+  create: () => ({ numbers: new Float64Array(FIELDS) }),
+  step({ numbers: s }, { at, value }, rule) {
+    if (s[COUNT]! > 0 && !(at > s[LAST_AT]!)) return IGNORED
+    s[LAST_AT] = at
+    const n = ++s[COUNT]!
+    if (n === 1) s[MEAN] = value
+    const expected = rule.baseline ?? s[MEAN]!
+    const off = value - expected
+    s[MEAN]! += Math.max(RATE, 1 / n) * Math.max(-rule.limit, Math.min(rule.limit, value - s[MEAN]!))
+    const before = s[ACTIVE] === 1
+    const known = rule.baseline !== null || n > LEARNING
+    const active = known && Math.abs(off) >= (before ? BACK : 1) * rule.limit
+    s[ACTIVE] = active ? 1 : 0
+    if (!active) return QUIET
+    return {
+      ...QUIET,
+      score: before ? 0 : 1,
+      active: true,
+      part: 'level',
+      expected,
+      low: expected - rule.limit,
+      high: expected + rule.limit,
+      reasons: before ? QUIET.reasons : [{ part: 'level', size: off, usual: null, p: null }],
+    }
+  },
+  encode: ({ numbers }) => new Uint8Array(numbers.buffer.slice(0)),
+  decode: (bytes, version) =>
+    version === deviation.version && bytes.length === 8 * FIELDS
+      ? { numbers: new Float64Array(Uint8Array.from(bytes).buffer) }
+      : null,
+}

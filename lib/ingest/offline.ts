@@ -1,0 +1,95 @@
+import type { ClearedAlarm, RaisedAlarm } from '../alarm/alarm.ts'
+import { rhythmOf, silenceOf as ruleOf } from '../alarm/bind.ts'
+import type { Rules } from '../alarm/rules.ts'
+import { silentFrom } from '../detect/silence.ts'
+import type { Reading } from '../reading.ts'
+import type { Micros } from '../time.ts'
+import { judge } from './judge.ts'
+import { createOutputs } from './outputs.ts'
+import { createSensor, judgedBy, type SensorState } from './sensor.ts'
+
+/** An alarm as a score or a backtest sees it. */
+export interface Told {
+  sensorId: string
+  ruleId: string
+  at: Micros
+  clearedAt: Micros | null
+  description: string
+}
+
+/**
+ * The consumer's own judgement of readings, without Kafka and PostgreSQL: what a rule book would have raised. Readings come
+ * in order of time; silence is asked for as time goes by.
+ */
+export interface Rehearsal {
+  take(reading: Reading): void
+  /** it is this late now: who should have spoken? */
+  passed(now: Micros): void
+  told(): Told[]
+}
+
+export function rehearse(rules: Rules, topic: string): Rehearsal {
+  const sensors = new Map<string, SensorState>()
+  const silent = new Map<string, Told>()
+  const open = new Map<string, Told>()
+  const all: Told[] = []
+  const outputs = createOutputs()
+  let offset = 0
+
+  function tell(raised: RaisedAlarm, at: Micros): void {
+    const told: Told = {
+      sensorId: raised.sensor_id,
+      ruleId: raised.rule_id,
+      at,
+      clearedAt: null,
+      description: raised.description,
+    }
+    open.set(raised.alert_id, told)
+    all.push(told)
+  }
+
+  function end(cleared: ClearedAlarm, at: Micros): void {
+    const told = open.get(cleared.alert_id)
+    if (told) told.clearedAt = at
+    open.delete(cleared.alert_id)
+  }
+
+  return {
+    take(reading) {
+      let sensor = sensors.get(reading.sensorId)
+      if (!sensor) sensors.set(reading.sensorId, (sensor = createSensor(reading, 0)))
+      if (reading.measuredAt < sensor.watermark) return
+      const judged = judgedBy(sensor, rules, topic, () => {})
+      const level = judged.rules.levelOf(reading.value)
+      const source = { topic, partition: 0, offset: offset++ }
+      sensor.watermark = reading.measuredAt
+      sensor.reading = reading
+      judge(sensor, judged, { reading, level, source, detectedBy: 'offline' }, outputs)
+      for (const raised of outputs.raised.splice(0)) tell(raised, reading.measuredAt)
+      for (const cleared of outputs.cleared.splice(0)) end(cleared, reading.measuredAt)
+      const was = silent.get(reading.sensorId)
+      if (was) was.clearedAt = reading.measuredAt
+      silent.delete(reading.sensorId)
+    },
+    passed(now) {
+      for (const [sensorId, sensor] of sensors) {
+        if (silent.has(sensorId) || !sensor.judged) continue
+        for (const [i, bound] of sensor.judged.rules.bound.entries()) {
+          const rhythm = rhythmOf(bound, sensor.judged.slots[i]?.state ?? null)
+          if (!rhythm || bound.rule.kind !== 'silence' || now < silentFrom(rhythm, ruleOf(bound.rule)))
+            continue
+          const told = {
+            sensorId,
+            ruleId: bound.rule.id,
+            at: now,
+            clearedAt: null,
+            description: `${sensorId}: silent`,
+          }
+          silent.set(sensorId, told)
+          all.push(told)
+        }
+      }
+    },
+    told: () => all,
+  }
+}

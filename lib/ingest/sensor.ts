@@ -1,0 +1,106 @@
+import type { OpenAlarm } from '../alarm/alarm.ts'
+import type { BoundRule } from '../alarm/bind.ts'
+import type { Rules, SensorRules } from '../alarm/rules.ts'
+import type { Reading } from '../reading.ts'
+import type { Micros } from '../time.ts'
+
+/** What a partition knows of one sensor. */
+export interface SensorState {
+  /** the newest by event time */
+  reading: Reading
+  /** the reading that sensorKey was looked up for */
+  described: Reading
+  sensorKey: number
+  /** newest event time among live readings: what is older is late */
+  watermark: Micros
+  count: number
+  level: number
+  flags: number
+  offset: number
+  /** the spool that its newest reading came from; null where it named none */
+  runId: string | null
+  /** by rule id: detector state and open alarm of every rule that ever judged it and still stands in the book */
+  slots: Map<string, Slot>
+  /** the rules in force for it and their slots, in step; null: to be looked up again */
+  judged: Judged | null
+  /** the last values, oldest first: part of an alarm's explanation */
+  recent: { at: Micros; value: number }[]
+}
+
+export interface Judged {
+  rules: SensorRules
+  slots: Slot[]
+}
+
+/** One rule's view of one sensor. */
+export interface Slot {
+  ruleId: string
+  detector: string
+  detectorVersion: number
+  state: object | null
+  /** of a checkpoint, not yet turned into state */
+  bytes: Uint8Array | null
+  /** the rule that made `state` */
+  rule: BoundRule | null
+  open: OpenAlarm | null
+}
+
+export function createSensor(reading: Reading, sensorKey: number): SensorState {
+  return {
+    reading,
+    described: reading,
+    sensorKey,
+    watermark: -Infinity,
+    count: 0,
+    level: 0,
+    flags: 0,
+    offset: 0,
+    runId: null,
+    slots: new Map(),
+    judged: null,
+    recent: [],
+  }
+}
+
+export function createSlot(
+  ruleId: string,
+  detector: string,
+  detectorVersion: number,
+  bytes: Uint8Array | null,
+): Slot {
+  return { ruleId, detector, detectorVersion, state: null, bytes, rule: null, open: null }
+}
+
+/** Looks up the rules in force; `onRelearn` hears of every detector that cannot go on from its stored state. */
+export function judgedBy(
+  sensor: SensorState,
+  rules: Rules,
+  topic: string,
+  onRelearn: (ruleId: string) => void,
+): Judged {
+  if (sensor.judged) return sensor.judged
+  const mine = rules.of(topic, sensor.described)
+  return (sensor.judged = { rules: mine, slots: mine.bound.map((rule) => slotOf(sensor, rule, onRelearn)) })
+}
+
+function slotOf(sensor: SensorState, bound: BoundRule, onRelearn: (ruleId: string) => void): Slot {
+  const { id } = bound.rule
+  let slot = sensor.slots.get(id)
+  if (!slot) {
+    slot = createSlot(id, bound.detector, 0, null)
+    sensor.slots.set(id, slot)
+  }
+  const sameDetector = slot.detector === bound.detector
+  if (slot.state === null && slot.bytes !== null) {
+    slot.state = sameDetector ? bound.decode(slot.bytes, slot.detectorVersion) : null
+    slot.bytes = null
+    if (slot.state === null) onRelearn(id)
+  } else if (slot.state !== null && !sameDetector) {
+    slot.state = null
+  }
+  slot.state ??= bound.create()
+  slot.detector = bound.detector
+  slot.detectorVersion = bound.detectorVersion
+  slot.rule = bound
+  return slot
+}

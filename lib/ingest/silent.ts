@@ -1,0 +1,241 @@
+import { alarmId } from '../alarm/id.ts'
+import { explain } from '../detect/explain.ts'
+import { locationOf, type ClearedAlarm, type RaisedAlarm } from '../alarm/alarm.ts'
+import { rhythmOf, silenceOf as ruleOf, type BoundRule } from '../alarm/bind.ts'
+import type { RuleOf } from '../alarm/rulebook.ts'
+import { ask, type Database, type Sql } from '../db/connect.ts'
+import { silenceOf, silentFrom, type SilenceState } from '../detect/silence.ts'
+import { LEVELS } from '../reading.ts'
+import { formatMicros, type Micros } from '../time.ts'
+import type { PartitionState } from './partition.ts'
+import type { SensorState } from './sensor.ts'
+import { storeTransitions, type Position } from './store.ts'
+
+/**
+ * Sensors that have stopped. Their rhythm is learnt from the log like any detector's state; that it is broken is found by
+ * the wall clock, so it is no function of the log: the alarm's id comes from the rule, the sensor and the last offset
+ * seen, and it is written in a transaction of its own under the partition's fence. The next reading clears it.
+ *
+ * Nobody is called silent while this consumer settles or lags, nor when the producer was not heard after the moment at
+ * which the sensor should have spoken (it is down: one alarm for it), keeps unsent readings, or has finished.
+ */
+export interface SilenceWatch {
+  /** the partition is ours: which silences are open? */
+  claimed(): Promise<void>
+  /** raises and clears what is due */
+  check(state: PartitionState, guard: Position): Promise<void>
+}
+
+export interface SilenceOptions {
+  database: Database
+  clusterId: string
+  topic: string
+  partition: number
+  consumerId: string
+  alertTopic: string
+  /** milliseconds since 1970 */
+  now: () => number
+}
+
+interface Silent {
+  alertId: string
+  sensorId: string
+  ruleId: string
+  ruleVersion: number
+  anomalyType: string
+  severity: string
+  /** event time of the last reading before it */
+  lastAt: Micros
+}
+
+interface Candidate {
+  sensor: SensorState
+  rule: BoundRule & { rule: RuleOf<'silence'> }
+  rhythm: SilenceState
+  from: Micros
+}
+
+interface Producer {
+  run_id: string
+  status: string
+  heartbeat_us: number
+  /** of the oldest reading that it could not send yet */
+  spooled_us: number | null
+}
+
+/** a spool that holds readings for longer than this is not emptying */
+const SPOOL_STUCK_MICROS = 3e6
+const CHECK_EVERY_MS = 1000
+
+export function createSilenceWatch(options: SilenceOptions): SilenceWatch {
+  const { database, topic, partition } = options
+  let silent = new Map<string, Silent>()
+  let claimedAt = 0
+  let checkedAt = 0
+
+  return {
+    async claimed() {
+      claimedAt = options.now()
+      const rows = await ask(
+        'read which sensors are silent',
+        database.sql<(Omit<Silent, 'lastAt'> & { last_us: number })[]>`
+          select alert_id as "alertId", sensor_id as "sensorId", rule_id as "ruleId", rule_version as "ruleVersion",
+            anomaly_type as "anomalyType", severity, coalesce((why->>'last_us')::float8, 0) as last_us
+          from alerts where active and topic = ${topic} and partition = ${partition} and why->>'part' = 'silence'`,
+      )
+      silent = new Map(rows.map(({ last_us, ...row }) => [row.sensorId, { ...row, lastAt: last_us }]))
+    },
+
+    async check(state, guard) {
+      const nowMs = options.now()
+      if (nowMs - checkedAt < CHECK_EVERY_MS) return
+      checkedAt = nowMs
+      const now = nowMs * 1000
+      const cleared = [...silent.values()].flatMap((s) => clearIfBack(s, state))
+      const waiting = candidates(state, now, nowMs - claimedAt, silent)
+      const candidatesHeld = waiting.length === 0 ? [] : await withoutHeld(database.sql, waiting, now)
+      const raised = candidatesHeld.map((c) => raise(c, now))
+      if (raised.length === 0 && cleared.length === 0) return
+      await storeTransitions(
+        database.sql,
+        guard,
+        raised,
+        cleared,
+        options.alertTopic,
+        state.rules.book.groups,
+      )
+      for (const { alert_id } of cleared)
+        for (const s of silent.values()) if (s.alertId === alert_id) silent.delete(s.sensorId)
+      for (const [i, alarm] of raised.entries()) {
+        const sensor = candidatesHeld[i]?.sensor
+        if (sensor) silent.set(sensor.reading.sensorId, remembered(alarm, sensor.watermark))
+      }
+    },
+  }
+
+  function raise({ sensor, rule, rhythm }: Candidate, now: Micros): RaisedAlarm {
+    const { reading } = sensor
+    const source = { topic, partition, offset: sensor.offset }
+    const verdict = silenceOf(rhythm, now, ruleOf(rule.rule), false)
+    const said = explain(verdict, reading.value, reading.unit)
+    return {
+      alert_id: alarmId(rule.rule.id, reading.sensorId, source),
+      timestamp: formatMicros(Math.round(now)),
+      sensor_id: reading.sensorId,
+      sensor_type: reading.sensorType,
+      anomaly_type: rule.rule.anomaly_type,
+      severity: rule.rule.severity,
+      sensor_value: reading.value,
+      sensor_unit: reading.unit,
+      sensor_alert_level: LEVELS[sensor.level] ?? 'normal',
+      location: locationOf(reading),
+      detected_by: options.consumerId,
+      description: `${reading.sensorId}: ${said}`,
+      rule_id: rule.rule.id,
+      rule_version: rule.version,
+      why: {
+        part: 'silence',
+        rule: { id: rule.rule.id, version: rule.version, kind: 'silence', title: rule.rule.title },
+        explanation: said,
+        consequence: rule.rule.consequence,
+        response: rule.rule.response,
+        reasons: verdict.reasons,
+        last_reading_at: formatMicros(sensor.watermark),
+        last_us: sensor.watermark,
+        recent: sensor.recent.map((r) => ({ at: formatMicros(r.at), value: r.value })),
+        source,
+        live: true,
+      },
+      late: false,
+      latching: rule.rule.latching,
+      ...source,
+    }
+  }
+
+  function clearIfBack(s: Silent, state: PartitionState): ClearedAlarm[] {
+    const sensor = state.sensors.get(s.sensorId)
+    const gone = !state.rules.of(topic, sensor?.described ?? NOBODY).bound.some((b) => b.rule.id === s.ruleId)
+    if (!sensor || !(sensor.watermark > s.lastAt || gone)) return []
+    const { reading } = sensor
+    return [
+      {
+        alert_id: s.alertId,
+        cleared_at: formatMicros(gone ? Math.round(options.now() * 1000) : sensor.watermark),
+        cleared_offset: sensor.offset,
+        peak_value: reading.value,
+        raised: {
+          sensor_id: s.sensorId,
+          sensor_type: reading.sensorType,
+          anomaly_type: s.anomalyType,
+          severity: s.severity,
+          rule_id: s.ruleId,
+          rule_version: s.ruleVersion,
+          location: locationOf(reading),
+        },
+        sensor_value: reading.value,
+        sensor_unit: reading.unit,
+        sensor_alert_level: LEVELS[sensor.level] ?? 'normal',
+        description: gone
+          ? `${s.sensorId}: rule ${s.ruleId} is no longer in force`
+          : `${s.sensorId} speaks again`,
+        detected_by: options.consumerId,
+        source: { topic, partition, offset: sensor.offset },
+      },
+    ]
+  }
+}
+
+const NOBODY = { sensorId: '', sensorType: '', location: { factorySection: '', machineId: '', zone: '' } }
+
+function remembered(alarm: RaisedAlarm, lastAt: Micros): Silent {
+  return {
+    alertId: alarm.alert_id,
+    sensorId: alarm.sensor_id,
+    ruleId: alarm.rule_id,
+    ruleVersion: alarm.rule_version,
+    anomalyType: alarm.anomaly_type,
+    severity: alarm.severity,
+    lastAt,
+  }
+}
+
+/** Sensors that by their own rhythm should have spoken. */
+function candidates(
+  state: PartitionState,
+  now: Micros,
+  settledMs: number,
+  silent: ReadonlyMap<string, Silent>,
+): Candidate[] {
+  const found: Candidate[] = []
+  for (const sensor of state.sensors.values()) {
+    if (!sensor.judged || silent.has(sensor.reading.sensorId)) continue
+    for (const [i, rule] of sensor.judged.rules.bound.entries()) {
+      const rhythm = rhythmOf(rule, sensor.judged.slots[i]?.state ?? null)
+      if (!rhythm || rule.rule.kind !== 'silence') continue
+      if (settledMs < rule.rule.settle * 1000) continue
+      const from = silentFrom(rhythm, ruleOf(rule.rule))
+      if (now >= from) found.push({ sensor, rule: { ...rule, rule: rule.rule }, rhythm, from })
+    }
+  }
+  return found
+}
+
+async function withoutHeld(sql: Sql, waiting: Candidate[], now: Micros): Promise<Candidate[]> {
+  const rows = await ask(
+    'ask how the producers are',
+    sql<Producer[]>`
+      select run_id, status, extract(epoch from last_heartbeat)::float8 * 1e6 as heartbeat_us,
+        case when spooled > 0 then extract(epoch from oldest_spooled_at)::float8 * 1e6 end as spooled_us
+      from producer_health`,
+  )
+  const producers = new Map(rows.map((row) => [row.run_id, row]))
+  return waiting.filter((c) => !isHeld(c.from, producers.get(c.sensor.runId ?? ''), now))
+}
+
+/** Why nobody may say that a sensor is silent: see SilenceWatch. A producer that nobody knows says nothing for or against it. */
+export function isHeld(silentSince: Micros, producer: Producer | undefined, now: Micros): boolean {
+  if (!producer) return false
+  if (['finished', 'stopped', 'stopping', 'failed', 'starting'].includes(producer.status)) return true
+  if (producer.heartbeat_us < silentSince) return true
+  return producer.spooled_us !== null && producer.spooled_us < now - SPOOL_STUCK_MICROS
+}
