@@ -83,7 +83,10 @@ function partsOf(s: Snapshot): [string, unknown][] {
     ]),
     ['rebalancing_events', s.rebalances.data?.slice(0, 20) ?? []],
     ['system_events', s.events.data?.slice(0, 20) ?? []],
-    ['storage', s.storage.data && { ...s.storage.data, outbox_oldest_age_s: undefined }],
+    [
+      'storage',
+      s.storage.data && { ...s.storage.data, outbox_oldest_age_s: undefined, rolled_up_to: undefined },
+    ],
     ['kafka', s.kafka.data],
     [
       'sections',

@@ -7,6 +7,7 @@ import { createBrokerWatch } from './brokers.ts'
 import { createFlowTracker } from './flow.ts'
 import { statusByAge, type ConsumerStatus, type ProducerStatus } from './health.ts'
 import { createPartitionTracker } from './partitions.ts'
+import { alarmKpis } from './questions/alarm-kpis.ts'
 import { alertCounts, openAndRecentAlerts } from './questions/alerts.ts'
 import { consumers } from './questions/consumers.ts'
 import { recentSystemEvents } from './questions/events.ts'
@@ -113,6 +114,7 @@ export function createSampler(options: SamplerOptions): Sampler {
     rebalances: source(() => recentRebalances(database.sql()), 12_000),
     events: source(() => recentSystemEvents(database.sql()), 12_000),
     storage: source(() => storage(database.sql()), 25_000),
+    kpis: source(() => alarmKpis(database.sql()), 150_000),
   }
   const kafka = {
     ends: createSource(
@@ -146,6 +148,7 @@ export function createSampler(options: SamplerOptions): Sampler {
     if (rebalancesChanged || tick % 5 === 1) list.push(sources.rebalances)
     if (rebalancesChanged || tick % 5 === 2) list.push(sources.events)
     if (tick % 10 === 0) list.push(sources.storage)
+    if (tick % 60 === 3) list.push(sources.kpis)
     alertsChanged = false
     rebalancesChanged = false
     return list
@@ -266,6 +269,7 @@ export function createSampler(options: SamplerOptions): Sampler {
       sensors: { ...sensors, data: sensors.as_of === null ? null : sensorTracker.view(now, openBySensor) },
       events: sources.events.read(now),
       storage: sources.storage.read(now),
+      kpis: sources.kpis.read(now),
       kafka: kafkaSection,
       brokers: brokerWatch.view(kafkaSection.data),
     }

@@ -2,6 +2,7 @@ import type { BrokerState } from './brokers.ts'
 import type { Cluster } from './cluster.ts'
 import type { ConsumerStatus, ProducerStatus } from './health.ts'
 import type { LagVerdict } from './lag.ts'
+import type { AlarmKpis } from './questions/alarm-kpis.ts'
 import type { AlertCounts, AlertRow } from './questions/alerts.ts'
 import type { ConsumerRow } from './questions/consumers.ts'
 import type { SystemEventRow } from './questions/events.ts'
@@ -26,6 +27,8 @@ export interface Snapshot {
   readonly sensors: Section<Sensor[]>
   readonly events: Section<SystemEventRow[]>
   readonly storage: Section<Storage>
+  /** how well the alarm system serves; asked once a minute */
+  readonly kpis: Section<AlarmKpis>
   readonly kafka: Section<Cluster>
   readonly brokers: BrokerState[]
 }

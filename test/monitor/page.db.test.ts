@@ -109,6 +109,16 @@ describe('the overview', () => {
     await again.stop(true)
   }, 40_000)
 
+  test('asks again and again where streams do not pass', async () => {
+    const { page } = await open('/')
+    await page.route('**/events**', (route) => route.abort())
+    // The stream that is open already goes on until the page is loaded again.
+    await page.reload({ waitUntil: 'domcontentloaded' })
+    const alarm = await raise()
+    await rowOf(page, alarm).waitFor({ timeout: 15_000 })
+    await page.locator('#stale').waitFor({ state: 'hidden' })
+  }, 30_000)
+
   test('holds still while paused, and catches up', async () => {
     const { page } = await open('/')
     await page.getByRole('button', { name: 'Pause' }).click()

@@ -243,6 +243,8 @@ export const systemStatus = z
         database_bytes: amount,
         readings_bytes: amount,
         reading_partitions: amount,
+        rollup_bytes: amount,
+        rolled_up_to: time.nullable(),
         connections: amount,
         dead_letters: amount,
         outbox_unsent: amount,

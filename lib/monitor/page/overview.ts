@@ -2,6 +2,7 @@ import type { Incident } from '../incident/incident.ts'
 import type { Snapshot } from '../snapshot.ts'
 import { frame } from './frame.ts'
 import { latestIncident } from './incidents.ts'
+import { kpis } from './sections/alarm-health.ts'
 import { attention } from './sections/attention.ts'
 import { moreReasons } from './sections/bar.ts'
 import { flow } from './sections/flow.ts'
@@ -27,6 +28,7 @@ export function overview(s: Snapshot, newest: Incident | undefined): Element {
     producers(s, now),
     plant(s, now),
     trends(s, now),
+    kpis(s.kpis, now),
     system(s, now),
   )
 }

@@ -12,6 +12,7 @@ const skewMs = Number(root.dataset.time) - Date.now()
 let version = Number(root.dataset.version)
 let heardAt = Date.now()
 let attempts = 0
+let failures = 0
 let source = null
 let polling = false
 let paused = false
@@ -28,11 +29,20 @@ function connect() {
   source.addEventListener('tree', (event) => receive('tree', event))
   source.addEventListener('beat', heard)
   source.onopen = heard
+  source.onerror = () => {
+    failures++
+    // Twice in a row nothing came through: streams don't pass here, questions may.
+    if (failures >= 2 && !polling) {
+      polling = true
+      void poll()
+    }
+  }
 }
 
 function heard() {
   heardAt = Date.now()
   attempts = 0
+  failures = 0
   polling = false
 }
 
@@ -131,7 +141,6 @@ function watch() {
   if (stale && (source?.readyState === 2 || silentMs > STALE_AFTER_MS * (attempts + 1))) {
     attempts++
     connect()
-    polling = attempts >= 2
   }
   const skew = Math.abs(skewMs)
   document.getElementById('clock').textContent =

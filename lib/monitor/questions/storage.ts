@@ -7,6 +7,9 @@ export interface Storage {
   database_bytes: number
   readings_bytes: number
   reading_partitions: number
+  rollup_bytes: number
+  /** readings that arrived before this are in the roll-ups */
+  rolled_up_to: string | null
   connections: number
   dead_letters: number
   outbox_unsent: number
@@ -24,6 +27,11 @@ export async function storage(sql: Sql): Promise<Storage> {
         pg_database_size(current_database()) as database_bytes,
         (select coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint from pg_inherits where inhparent = 'readings'::regclass) as readings_bytes,
         (select count(*)::int from pg_inherits where inhparent = 'readings'::regclass) as reading_partitions,
+        (select coalesce(sum(pg_total_relation_size(relid)), 0)::bigint from (
+          select inhrelid as relid from pg_inherits where inhparent = 'readings_1m'::regclass
+          union all values ('readings_1h'::regclass::oid), ('readings_1d'::regclass::oid)) rollups) as rollup_bytes,
+        (select to_char(rolled_up_to at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') from rollup_progress
+          where rolled_up_to > '2000-01-01') as rolled_up_to,
         (select count(*)::int from pg_stat_activity where datname = current_database()) as connections,
         (select count(*) from dead_letters) as dead_letters,
         (select count(*) from outbox where sent_at is null) as outbox_unsent,

@@ -54,6 +54,7 @@ export function system(s: Snapshot, now: number): Element {
           ? `${bytes(db.database_bytes)}, of it readings ${bytes(db.readings_bytes)} in ${db.reading_partitions} days`
           : null,
       ),
+      fact('Roll-ups', db ? [bytes(db.rollup_bytes), ', up to ', moment(db.rolled_up_to)] : null),
       fact('Connections', db ? number(db.connections) : null),
       fact('Dead letters', db ? h('a', { href: '/dead-letters' }, number(db.dead_letters)) : null),
       fact(
