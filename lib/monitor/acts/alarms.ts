@@ -51,7 +51,7 @@ export async function shelveAlarm(
 export async function unshelveAlarm(sql: Sql, id: string, act: Act): Promise<boolean> {
   return transact(sql, 'unshelve an alarm', async (tx) => {
     const done = await tx<{ alert_id: string }[]>`
-      update alerts set shelved_until = null, updated_at = now()
+      update alerts set shelved_until = null, suppressed = nullif(suppressed, 'shelved'), updated_at = now()
       where alert_id = ${id} and shelved_until > now()
       returning alert_id`
     await tell(tx, done, 'unshelved', null, act)

@@ -168,6 +168,7 @@ export const alert = z
       'active_acknowledged',
       'cleared_unacknowledged',
       'cleared_acknowledged',
+      'latched',
       'shelved',
     ]),
     sensor_value: maybe,
@@ -192,6 +193,10 @@ export const alert = z
     shelved_until: time.nullable(),
     shelved_by: z.string().nullable(),
     shelve_reason: z.string().nullable(),
+    latching: z.boolean(),
+    returned_at: time.nullable(),
+    suppressed: z.enum(['shelved', 'out_of_service', 'group']).nullable(),
+    group_id: z.string().nullable(),
     created_at: time,
     updated_at: time,
   })

@@ -35,7 +35,7 @@ const columns = (sql: Sql) => sql`
   alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_value, sensor_unit, sensor_alert_level,
   location, detected_by, description, rule_id, rule_version, late, topic, partition, "offset", active, cleared_at,
   peak_value, acknowledged, acknowledged_at, acknowledged_by, acknowledge_comment, shelved_until, shelved_by,
-  shelve_reason, created_at, updated_at`
+  shelve_reason, latching, returned_at, suppressed, group_id, created_at, updated_at`
 
 /** One page of alarms; one row more than the limit is asked for, so that the caller knows whether there is a next page. */
 export async function listAlarms(sql: Sql, f: AlarmFilter): Promise<(AlertRow & { cursor_value: string })[]> {

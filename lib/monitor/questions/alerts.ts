@@ -32,6 +32,13 @@ export interface AlertRow {
   shelved_until: string | null
   shelved_by: string | null
   shelve_reason: string | null
+  /** stays active until it is acknowledged, although the condition is over (returned_at) */
+  latching: boolean
+  returned_at: string | null
+  /** why nobody is called for it */
+  suppressed: 'shelved' | 'out_of_service' | 'group' | null
+  /** the alarm of its machine that stands for it */
+  group_id: string | null
   created_at: string
   updated_at: string
 }
@@ -49,7 +56,7 @@ export async function openAndRecentAlerts(sql: Sql, open = 500, recent = 100): P
       select alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_value, sensor_unit,
         sensor_alert_level, location, detected_by, description, rule_id, rule_version, late, topic, partition, "offset",
         active, cleared_at, peak_value, acknowledged, acknowledged_at, acknowledged_by, acknowledge_comment,
-        shelved_until, shelved_by, shelve_reason, created_at, updated_at
+        shelved_until, shelved_by, shelve_reason, latching, returned_at, suppressed, group_id, created_at, updated_at
       from alerts join chosen using (alert_id)
       order by "timestamp" desc, alert_id`,
     DEADLINE_MS,

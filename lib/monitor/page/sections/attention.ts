@@ -70,14 +70,23 @@ export function alarmTable(list: readonly AlertRow[], now: number): Element {
   )
 }
 
+const QUIET = {
+  shelved: '',
+  out_of_service: ', out of service',
+  group: ', its machine has one alarm for all',
+}
+
 function stateWords(a: AlertRow, now: number): string {
-  return {
+  const quiet = a.suppressed === null ? '' : QUIET[a.suppressed]
+  const word = {
     active_unacknowledged: 'UNACK',
     active_acknowledged: 'acknowledged',
     cleared_unacknowledged: 'cleared, UNACK',
     cleared_acknowledged: 'cleared',
+    latched: 'over, latched: UNACK',
     shelved: 'shelved',
   }[alertState(a, now)]
+  return word + quiet
 }
 
 function kindOf(a: AlertRow): string {

@@ -52,18 +52,11 @@ export function moreReasons(s: Snapshot): Element | null {
 
 /** Unacknowledged first, then by severity and age: the order in which a person should look. */
 export function byAttention(
-  a: Parameters<typeof alertState>[0] & { severity: string; timestamp: string },
+  a: Parameters<typeof alertState>[0] & { severity: string; suppressed: string | null },
   now: number,
 ): number {
   const state = alertState(a, now)
-  const waiting =
-    state === 'active_unacknowledged'
-      ? 0
-      : state === 'cleared_unacknowledged'
-        ? 1
-        : state === 'active_acknowledged'
-          ? 2
-          : 3
-  const rank = ['critical', 'high', 'medium', 'low'].indexOf(a.severity)
-  return waiting * 10 + rank
+  const order = ['active_unacknowledged', 'latched', 'cleared_unacknowledged', 'active_acknowledged']
+  const waiting = a.suppressed === null && order.includes(state) ? order.indexOf(state) : order.length
+  return waiting * 10 + ['critical', 'high', 'medium', 'low'].indexOf(a.severity)
 }
