@@ -1,6 +1,5 @@
 import { expect, test } from 'bun:test'
 import { homedir } from 'node:os'
-import { dirname } from 'node:path'
 import { code, files, places, read, ROOT } from './source.ts'
 
 /** What a command said, or null where it isn't installed here. */
@@ -80,7 +79,7 @@ test('every test file can fail: it expects something', () => {
 
 test('no path of one machine and no host of a registry', () => {
   // Put together here, so that this file does not find itself.
-  const machine = [`${dirname(ROOT)}/`, `${homedir()}/`, '/Users/'].map((path) => `(?<![\\w.-])${path}`)
+  const machine = [`${ROOT}/`, `${homedir()}/`, '/Users/'].map((path) => `(?<![\\w.-])${path}`)
   const hosts = [
     'registry.npmjs',
     'npmjs.org',
