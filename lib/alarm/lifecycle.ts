@@ -71,6 +71,3 @@ export function transition(
       }
   }
 }
-
-/** 1 is the most urgent. */
-export const PRIORITY = { critical: 1, high: 2, medium: 3, low: 4 } as const

@@ -1,5 +1,4 @@
 import { IGNORED, QUIET, type Detector, type Sample, type Verdict } from './detector.ts'
-import type { Micros } from '../time.ts'
 
 /**
  * Is the sensor itself in order? A value that sticks where it usually moves raises an alarm; a jump that a working
@@ -107,27 +106,4 @@ function step({ numbers: s }: QualityState, { at, value }: Sample, rule: Quality
       reasons: [{ part: 'jump', size: change, usual: s[STEP]!, p: null }],
     }
   return QUIET
-}
-
-export interface ArrivalRule {
-  /** what the quantity can physically be */
-  readonly range: readonly [low: number, high: number] | null
-  /** on its way for longer than this is late */
-  readonly lateAfterMicros: Micros
-  /** ahead of its arrival by more than this is from the future */
-  readonly futureAfterMicros: Micros
-}
-
-/** What can be told of a reading by itself when it arrives; such readings don't move detectors and raise nothing live. */
-export function faultsOnArrival(
-  { at, value }: Sample,
-  arrivedAt: Micros,
-  newestAt: Micros,
-  rule: ArrivalRule,
-): ('late' | 'future' | 'physical')[] {
-  const faults: ('late' | 'future' | 'physical')[] = []
-  if (at < newestAt || at < arrivedAt - rule.lateAfterMicros) faults.push('late')
-  if (at > arrivedAt + rule.futureAfterMicros) faults.push('future')
-  if (rule.range && !(value >= rule.range[0] && value <= rule.range[1])) faults.push('physical')
-  return faults
 }

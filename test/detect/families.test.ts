@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { Verdict } from '../../lib/detect/detector.ts'
 import { DEFAULT_ENERGY_RULE, energy, energyTotals } from '../../lib/detect/energy.ts'
 import { explain, oneIn } from '../../lib/detect/explain.ts'
-import { DEFAULT_QUALITY_RULE, faultsOnArrival, quality } from '../../lib/detect/quality.ts'
+import { DEFAULT_QUALITY_RULE, quality } from '../../lib/detect/quality.ts'
 import { DEFAULT_SILENCE_RULE, silence, silenceOf, silentFrom } from '../../lib/detect/silence.ts'
 import { DEFAULT_VIBRATION_RULE, trendOf, vibration, zoneOf } from '../../lib/detect/vibration.ts'
 import { createNoise } from '../../lib/fleet/random.ts'
@@ -41,25 +41,6 @@ describe('quality', () => {
     expect(verdicts[300]!.part).toBe('jump')
     expect(verdicts.filter((v) => v.score >= 0.5)).toEqual([])
   })
-
-  // at − arrival, at − newest, value → faults
-  const rule = { range: [-60, 250], lateAfterMicros: 300e6, futureAfterMicros: 60e6 } as const
-  const cases: [number, number, number, string[], string][] = [
-    [-1e6, 1, 20, [], 'in order and in time'],
-    [-301e6, 1, 20, ['late'], 'longer than five minutes on its way'],
-    [-1e6, -1, 20, ['late'], 'older than one that came before'],
-    [-1e6, 0, 20, [], 'the same moment as the one before'],
-    [61e6, 1, 20, ['future'], 'its clock is ahead'],
-    [-1e6, 1, 251, ['physical'], 'hotter than can be'],
-    [-1e6, 1, NaN, ['physical'], 'no number at all'],
-    [-301e6, -1, -61, ['late', 'physical'], 'two faults at once'],
-  ]
-  for (const [fromArrival, fromNewest, value, faults, why] of cases)
-    test(`on arrival: ${why}`, () => {
-      const at = START
-      const found = faultsOnArrival({ at, value, quality: 1 }, at - fromArrival, at - fromNewest, rule)
-      expect(found).toEqual(faults as typeof found)
-    })
 })
 
 describe('silence', () => {
