@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { parseConfig } from './lib/config.ts'
 import { learnRoles } from './lib/db/connect.ts'
 import { runConsumer } from './lib/ingest/consumer.ts'
-import { kafkaClients } from './lib/kafka/client.ts'
+import { clusterOf, kafkaClients } from './lib/kafka/client.ts'
 import { log } from './lib/log.ts'
 import { metrics } from './lib/metrics.ts'
 import { EXIT, run } from './lib/run.ts'
@@ -30,7 +30,11 @@ await run('consumer', async (signal) => {
   })
   metrics.serve(config.METRICS_HOST, config.METRICS_PORT)
   await learnRoles(config.DATABASE_URL)
-  const clients = kafkaClients({ brokers: shuffled(config.KAFKA_BROKERS), clientId: config.CONSUMER_ID })
+  const clients = kafkaClients({
+    ...clusterOf(config),
+    brokers: shuffled(config.KAFKA_BROKERS),
+    clientId: config.CONSUMER_ID,
+  })
   await runConsumer(config, clients, signal)
 })
 

@@ -4,7 +4,7 @@ import { parseBook } from './lib/alarm/rulebook.ts'
 import { createRules } from './lib/alarm/rules.ts'
 import { parseConfig } from './lib/config.ts'
 import { learnRoles } from './lib/db/connect.ts'
-import { clusterView, kafkaClients } from './lib/kafka/client.ts'
+import { clusterOf, clusterView, kafkaClients } from './lib/kafka/client.ts'
 import { log } from './lib/log.ts'
 import { createApp } from './lib/monitor/app.ts'
 import { openDatabase } from './lib/monitor/database.ts'
@@ -43,7 +43,7 @@ await run('monitor', async (signal) => {
   // until the first consumer has made a version, what the file says
   const ofFile = createRules(0, parseBook(bookOfFile(config), config.RULES_FILE))
   const rules = () => (books.latest().version === 0 ? ofFile : books.latest())
-  const cluster = clusterView(kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: 'monitor' }))
+  const cluster = clusterView(kafkaClients({ ...clusterOf(config), clientId: 'monitor' }))
   const streams = createStreams({
     maxStreams: config.MONITORING_STREAMS,
     maxPerClient: config.MONITORING_STREAMS_PER_CLIENT,

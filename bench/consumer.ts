@@ -6,7 +6,7 @@ import { parseConfig, type Config } from '../lib/config.ts'
 import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
 import { createPlant, plantOptions } from '../lib/fleet/plant.ts'
-import { clusterView, kafkaClients } from '../lib/kafka/client.ts'
+import { clusterOf, clusterView, kafkaClients } from '../lib/kafka/client.ts'
 import { partitionOf } from '../lib/kafka/partitioner.ts'
 import { createMissing, waitForCoordinator } from '../lib/kafka/topics.ts'
 import { startReaper } from '../lib/local/reaper.ts'
@@ -82,7 +82,7 @@ await run('bench', async () => {
 
 /** Fills the topic with the plant's own messages, numbered as a spool would; resolves to how many. */
 async function fill(config: Config, count: number, sensors: number): Promise<number> {
-  const clients = kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: 'bench' })
+  const clients = kafkaClients({ ...clusterOf(config), clientId: 'bench' })
   const view = clusterView(clients)
   await createMissing(view, topicPlan(config), 3)
   await waitForCoordinator(view, config.CONSUMER_GROUP, 60_000, new AbortController().signal)

@@ -1,25 +1,23 @@
-import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import {
+  brokers,
+  choice,
+  count,
+  decimal,
+  duration,
+  list,
+  name,
+  port,
+  positive,
+  size,
+  text,
+  tokens,
+} from './kinds.ts'
 import { LOG_LEVELS } from './log.ts'
-import { SENSOR_TYPES, sensorId } from './reading.ts'
+import { SENSOR_TYPES } from './reading.ts'
 import { EXIT, Stop } from './run.ts'
+import { loginHalfTold, withSecretFiles } from './secrets.ts'
 
-/**
- * Every variable of the environment, its default and its meaning: the one schema behind all programs, `.env.example`
- * (a test holds them equal) and `--print-config`. Bun reads `.env` by itself; flags of a command win over both.
- */
-const HOST_PORT = /^[A-Za-z0-9._-]+:(\d{1,5})$/
-const brokers = z
-  .string()
-  .transform((text) => text.split(',').map((b) => b.trim()))
-  .refine((list) => list.length > 0 && list.every(isHostPort), 'must be host:port,host:port,…')
-const port = z.coerce.number().int().min(1).max(65_535)
-const count = z.coerce.number().int().min(0)
-const positive = z.coerce.number().int().min(1)
-const decimal = z.coerce.number()
-const text = z.string().min(1)
-const choice = <const T extends readonly [string, ...string[]]>(values: T) => z.enum(values)
-const name = sensorId
 /** as lib/detect/vibration.ts knows them (a test holds the two lists equal) */
 const MACHINE_CLASSES = [
   'class-1',
@@ -31,22 +29,6 @@ const MACHINE_CLASSES = [
   'group-2-rigid',
   'group-2-flexible',
 ] as const
-
-/** `2s`, `500ms`, `1m`, or a bare number of seconds → milliseconds. */
-const duration = z
-  .string()
-  .regex(/^\d+(\.\d+)?\s*(ms|s|m|h)?$/, 'must be a duration such as 2s, 500ms, 1m or 2')
-  .transform(parseDuration)
-  .refine((ms) => ms > 0, 'must be longer than 0')
-
-/** `256MiB`, `1GiB`, or a bare number of bytes → bytes. */
-const size = z
-  .string()
-  .regex(/^\d+\s*(KiB|MiB|GiB)?$/, 'must be a size such as 256MiB')
-  .transform((t) => {
-    const unit = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }[t.match(/[KMG]iB/)?.[0] ?? ''] ?? 1
-    return Number.parseInt(t, 10) * unit
-  })
 
 const about = <T extends z.ZodType>(type: T, section: string, meaning: string, secret = false) =>
   type.meta({ section, meaning, secret })
@@ -63,6 +45,10 @@ const energy = thresholds('energy', '150', '180', 'kW', '10s')
 const humidity = thresholds('humidity', '60', '65', '%', '5s')
 const pressure = thresholds('pressure', '1040', '1045', 'hPa', '6s')
 
+/**
+ * Every variable of the environment, its default and its meaning: the one schema behind all programs, `.env.example`
+ * (a test holds them equal) and `--print-config`. Bun reads `.env` by itself; flags of a command win over both.
+ */
 export const environment = z.object({
   FLEET: about(
     choice(['factory', 'soda', 'iot', 'all']).default('factory'),
@@ -90,6 +76,22 @@ export const environment = z.object({
     'Kafka',
     'Copies of each partition; min.insync.replicas is 2 where this is 2 or more',
   ),
+  KAFKA_SASL_MECHANISM: about(
+    choice(['scram-sha-512', 'scram-sha-256', 'plain']).optional(),
+    'Kafka',
+    'How to log in to Kafka: scram-sha-512, scram-sha-256 or plain; without it nobody logs in',
+  ),
+  KAFKA_SASL_USERNAME: about(text.optional(), 'Kafka', 'Who logs in'),
+  KAFKA_SASL_PASSWORD: about(text.optional(), 'Kafka', 'Password of that user', true),
+  KAFKA_SSL: about(choice(['on', 'off']).default('off'), 'Kafka', 'on: TLS; also where KAFKA_SSL_CA is set'),
+  KAFKA_SSL_CA: about(
+    text.optional(),
+    'Kafka',
+    'Certificate (PEM) of the authority that signed the brokers’',
+    true,
+  ),
+  KAFKA_SSL_CERT: about(text.optional(), 'Kafka', 'Certificate (PEM) that we show the brokers', true),
+  KAFKA_SSL_KEY: about(text.optional(), 'Kafka', 'Key (PEM) of that certificate', true),
 
   DATABASE_URL: about(
     z.url({ protocol: /^postgres(ql)?$/ }).optional(),
@@ -206,28 +208,36 @@ export const environment = z.object({
   MONITORING_AUTH: about(
     choice(['on', 'off']).default('on'),
     'Monitor',
-    'on: an address that is not loopback needs MONITORING_TOKEN; off: whoever reaches the port may read and act',
+    'on: an address that is not loopback needs MONITORING_TOKENS; off: whoever reaches the port may read and act',
+  ),
+  MONITORING_TOKENS: about(
+    tokens.optional(),
+    'Monitor',
+    'Who may do what, with commas or line breaks: ROLE:TOKEN or ROLE:NAME:TOKEN; viewer reads, operator handles alarms, admin changes rules',
+    true,
   ),
   MONITORING_TOKEN: about(
     z.string().min(16).optional(),
     'Monitor',
-    'Token that pages and API ask for: as bearer token, or as password of any name',
+    'One token of role admin, beside those',
     true,
+  ),
+  MONITORING_SESSION: about(
+    duration.default(12 * 3_600_000),
+    'Monitor',
+    'A browser that has logged in is known for so long; default 12h',
+  ),
+  MONITORING_PROXY: about(
+    list,
+    'Monitor',
+    'Addresses of proxies that log people in: their x-forwarded-user and x-forwarded-role are believed',
   ),
   MONITORING_RATE: about(positive.default(50), 'Monitor', 'Requests a second that one address may send'),
   MONITORING_BURST: about(positive.default(200), 'Monitor', 'Requests that one address may send at once'),
   MONITORING_STREAMS: about(positive.default(1000), 'Monitor', 'Live streams open at once'),
   MONITORING_STREAMS_PER_CLIENT: about(positive.default(20), 'Monitor', 'Live streams of one address'),
   MONITORING_TRUSTED: about(
-    z
-      .string()
-      .default('')
-      .transform((list) =>
-        list
-          .split(',')
-          .map((a) => a.trim())
-          .filter((a) => a !== ''),
-      ),
+    list,
     'Monitor',
     'Addresses without these limits, with commas (this machine never has them)',
   ),
@@ -263,14 +273,14 @@ export type Config = Environment &
 
 /** Parses the environment; every fault is in the one message. Throws Stop with exit code 78. */
 export function parseConfig(env: Record<string, string | undefined> = process.env): Config {
-  const { given, faults } = withSecretFiles(env)
+  const { given, faults } = withSecretFiles(env, environment.shape)
   const parsed = environment.safeParse(given)
   for (const issue of parsed.error?.issues ?? []) {
     const key = String(issue.path[0])
     const secret = environment.shape[key as keyof Environment]?.meta()?.secret
     faults.push(`${key} ${issue.message}: got ${secret ? '(secret)' : JSON.stringify(given[key])}`)
   }
-  faults.push(...limitsOutOfOrder(given))
+  faults.push(...limitsOutOfOrder(given), ...loginHalfTold(given))
   if (parsed.success && faults.length === 0) return withDerived(parsed.data)
   throw new Stop(
     `Cannot start: the configuration has ${faults.length} fault(s)\n${faults.map((f) => `  ${f}`).join('\n')}`,
@@ -303,37 +313,4 @@ function withDerived(env: Environment): Config {
     SPOOL_DIR: env.SPOOL_DIR ?? `${env.STATE_DIR}/spool`,
     SCHEMA_REGISTRY_URL: env.SCHEMA_REGISTRY_URL ?? `http://localhost:${at(8081)}/apis/ccompat/v7`,
   }
-}
-
-/** `NAME_FILE` gives the value of a secret `NAME` from a file, as Docker secrets do. Empty variables count as unset. */
-function withSecretFiles(env: Record<string, string | undefined>): {
-  given: Record<string, string | undefined>
-  faults: string[]
-} {
-  const given: Record<string, string | undefined> = {}
-  const faults: string[] = []
-  for (const [key, type] of Object.entries(environment.shape)) {
-    const file = type.meta()?.secret ? env[`${key}_FILE`] : undefined
-    if (file) {
-      try {
-        given[key] = readFileSync(file, 'utf8').trim()
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException
-        faults.push(`${key}_FILE must name a file that can be read (${code}): got "${file}"`)
-      }
-    } else if (env[key] !== undefined && env[key] !== '') {
-      given[key] = env[key]
-    }
-  }
-  return { given, faults }
-}
-
-function isHostPort(text: string): boolean {
-  const port = Number(HOST_PORT.exec(text)?.[1])
-  return port >= 1 && port <= 65_535
-}
-
-export function parseDuration(text: string): number {
-  const unit = text.match(/ms|s|m|h/)?.[0] ?? 's'
-  return Number.parseFloat(text) * ({ ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit] ?? 1000)
 }

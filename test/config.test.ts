@@ -2,7 +2,8 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { environment, parseConfig, parseDuration } from '../lib/config.ts'
+import { environment, parseConfig } from '../lib/config.ts'
+import { parseDuration } from '../lib/kinds.ts'
 import { Stop } from '../lib/run.ts'
 import { openDoor, until } from './door.ts'
 
@@ -72,6 +73,10 @@ describe('parseConfig()', () => {
     [9, 'a size in words', { SPOOL_MAX_SIZE: 'large' }, 'SPOOL_MAX_SIZE'],
     [10, 'another database', { DATABASE_URL: 'mysql://localhost/x' }, 'DATABASE_URL'],
     [11, 'a consumer with a space', { CONSUMER_ID: 'consumer 1' }, 'CONSUMER_ID'],
+    [13, 'a user of Kafka without a password', { KAFKA_SASL_USERNAME: 'me' }, 'KAFKA_SASL_PASSWORD'],
+    [14, 'a key without its certificate', { KAFKA_SSL_KEY: 'pem' }, 'KAFKA_SSL_CERT'],
+    [15, 'a short token', { MONITORING_TOKENS: 'viewer:short' }, 'MONITORING_TOKENS'],
+    [16, 'a role that nobody knows', { MONITORING_TOKENS: 'root:0123456789abcdef' }, 'MONITORING_TOKENS'],
     [
       12,
       'a warning limit above the critical one',
@@ -82,6 +87,17 @@ describe('parseConfig()', () => {
     const fault = faultsOf(env as unknown as Record<string, string>)
     expect(fault.message).toContain('1 fault(s)')
     expect(fault.message).toContain(named)
+  })
+
+  test('tokens say role, name and secret; a fault does not repeat them', () => {
+    const { MONITORING_TOKENS } = parseConfig({
+      MONITORING_TOKENS: 'viewer:0123456789abcdef, operator:ada:fedcba9876543210\n',
+    })
+    expect(MONITORING_TOKENS).toEqual([
+      { role: 'viewer', name: 'viewer', token: '0123456789abcdef' },
+      { role: 'operator', name: 'ada', token: 'fedcba9876543210' },
+    ])
+    expect(faultsOf({ MONITORING_TOKENS: 'boss:0123456789abcdef' }).message).not.toContain('0123456789')
   })
 
   test('an empty variable counts as unset', () => {

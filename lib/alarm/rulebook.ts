@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseDuration } from '../config.ts'
+import { parseDuration } from '../kinds.ts'
 import { DEFAULT_ADAPTIVE_RULE } from '../detect/adaptive.ts'
 import { DEFAULT_BASELINE_RULE } from '../detect/baseline.ts'
 import { DEFAULT_QUALITY_RULE } from '../detect/quality.ts'

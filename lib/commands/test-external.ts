@@ -1,6 +1,6 @@
 import type { Config } from '../config.ts'
 import { closeSql, connect } from '../db/connect.ts'
-import { kafkaClients } from '../kafka/client.ts'
+import { clusterOf, kafkaClients } from '../kafka/client.ts'
 import { monitorUrl } from '../local/plan.ts'
 import { httpAnswers } from '../local/probe.ts'
 import { anyBrokerAnswers, stackConfig } from '../local/servers.ts'
@@ -51,7 +51,9 @@ async function brokerLine(address: string): Promise<Line> {
 }
 
 async function clusterLines(config: Config): Promise<Line[]> {
-  const admin = kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: 'test-external' }).current().admin()
+  const admin = kafkaClients({ ...clusterOf(config), clientId: 'test-external' })
+    .current()
+    .admin()
   await admin.connect()
   try {
     const { clusterId, brokers } = await admin.describeCluster()

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { parseConfig } from '../config.ts'
-import { clusterView, kafkaClients } from '../kafka/client.ts'
+import { clusterOf, clusterView, kafkaClients } from '../kafka/client.ts'
 import { roundTrip } from '../kafka/roundtrip.ts'
 import { verifyTopics, waitForBrokers } from '../kafka/topics.ts'
 import { log } from '../log.ts'
@@ -25,7 +25,7 @@ await run('test-topics', async (signal) => {
   const config = parseConfig()
   log.configure({ level: config.LOG_LEVEL, service: 'test-topics', file: config.LOG_FILE ?? null })
   const replication = config.TOPIC_REPLICATION
-  const clients = kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: 'test-topics' })
+  const clients = kafkaClients({ ...clusterOf(config), clientId: 'test-topics' })
   const view = clusterView(clients)
   try {
     await waitForBrokers(view, 1, 10_000, signal)

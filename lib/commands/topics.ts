@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../config.ts'
 import { ask, closeSql, connect, learnRoles } from '../db/connect.ts'
 import { acceptNewLog } from '../ingest/accept.ts'
-import { clusterView, kafkaClients, type ClusterView } from '../kafka/client.ts'
+import { clusterOf, clusterView, type ClusterView, kafkaClients } from '../kafka/client.ts'
 import {
   createMissing,
   verifyTopics,
@@ -35,7 +35,7 @@ await run('topics', async (signal) => {
   log.configure({ level: config.LOG_LEVEL, service: 'topics', file: config.LOG_FILE ?? null })
   const plan = topicPlan(config)
   const replication = config.TOPIC_REPLICATION
-  const view = clusterView(kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: 'topics' }))
+  const view = clusterView(kafkaClients({ ...clusterOf(config), clientId: 'topics' }))
   try {
     const clusterId = await waitForBrokers(view, replication, flags.waitMs, signal)
     if (flags['accept-new-log']) return await accept(config, view, clusterId, flags['accept-new-log'])

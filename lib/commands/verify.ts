@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
-import { parseConfig, parseDuration } from '../config.ts'
+import { parseConfig } from '../config.ts'
+import { parseDuration } from '../kinds.ts'
 import { log } from '../log.ts'
 import { EXIT, run } from '../run.ts'
 import { verify, type Report } from '../verify/verify.ts'

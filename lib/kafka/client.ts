@@ -1,4 +1,5 @@
-import { Kafka, logLevel, type Admin, type KafkaConfig, type LogEntry } from 'kafkajs'
+import { Kafka, logLevel, type Admin, type KafkaConfig, type LogEntry, type SASLOptions } from 'kafkajs'
+import type { Config } from '../config.ts'
 import { log } from '../log.ts'
 import { DeadlineError, withDeadline } from '../run.ts'
 
@@ -19,6 +20,22 @@ export interface KafkaOptions {
   /** how long one request may take; a frozen broker is noticed after this */
   requestTimeoutMs?: number
   security?: Pick<KafkaConfig, 'ssl' | 'sasl'>
+}
+
+/** The cluster of this configuration: where it is, and how to log in to it. */
+export function clusterOf(config: Config): Pick<KafkaOptions, 'brokers' | 'security'> {
+  const {
+    KAFKA_SASL_MECHANISM: mechanism,
+    KAFKA_SASL_USERNAME: username,
+    KAFKA_SASL_PASSWORD: password,
+  } = config
+  const { KAFKA_SSL_CA: ca, KAFKA_SSL_CERT: cert, KAFKA_SSL_KEY: key } = config
+  const security: KafkaOptions['security'] = {}
+  if (config.KAFKA_SSL === 'on' || ca) {
+    security.ssl = { ...(ca && { ca: [ca] }), ...(cert && { cert }), ...(key && { key }) }
+  }
+  if (mechanism && username && password) security.sasl = { mechanism, username, password } as SASLOptions
+  return { brokers: config.KAFKA_BROKERS, security }
 }
 
 /** 4 s: below the broker session of 9 s, so that we have turned away before the cluster has elected a new leader. */

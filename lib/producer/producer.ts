@@ -1,6 +1,6 @@
 import type { Config } from '../config.ts'
 import { log } from '../log.ts'
-import { kafkaClients } from '../kafka/client.ts'
+import { clusterOf, kafkaClients } from '../kafka/client.ts'
 import { partitionOf } from '../kafka/partitioner.ts'
 import { startSender, type Sender } from '../kafka/send.ts'
 import { EXIT } from '../run.ts'
@@ -57,7 +57,7 @@ export async function runProducer(
       })
     },
   })
-  const clients = kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: producerId })
+  const clients = kafkaClients({ ...clusterOf(config), clientId: producerId })
   const sender = startSender({
     spool,
     clients,

@@ -4,7 +4,7 @@ import type { Config } from '../config.ts'
 import { connect, closeSql, type Sql } from '../db/connect.ts'
 import { contentHash } from '../hash.ts'
 import { decodeFactory, Fault } from '../ingest/decode.ts'
-import { clusterView, kafkaClients, type KafkaClients } from '../kafka/client.ts'
+import { clusterOf, clusterView, kafkaClients, type KafkaClients } from '../kafka/client.ts'
 import { readLogRange } from '../kafka/log.ts'
 import { EXIT, sleep, Stop } from '../run.ts'
 import { readLedger, type LedgerEntry } from '../spool/ledger.ts'
@@ -30,7 +30,7 @@ export interface Report extends Verdict {
  */
 export async function verify(config: Config, waitMs: number, say: (line: string) => void): Promise<Report> {
   const sql = connect(config.DATABASE_URL, { name: 'verify', max: 1, statementTimeoutMs: 600_000 })
-  const clients = kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: 'verify' })
+  const clients = kafkaClients({ ...clusterOf(config), clientId: 'verify' })
   try {
     const judge = createJudge()
     const runs = new Set<string>()
