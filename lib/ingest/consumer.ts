@@ -12,7 +12,8 @@ import { log } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import { EXIT, sleep, Stop } from '../run.ts'
 import { LogReplaced } from './claim.ts'
-import { decodeFactory, type Decoder } from './decode.ts'
+import { decodeFactory } from './decode.ts'
+import { decodersOf } from './decoders.ts'
 import { createConsumerHealth, type ConsumerReport } from './health.ts'
 import { createKeyCache } from './keys.ts'
 import { keepPartitions } from './retention.ts'
@@ -259,10 +260,6 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     reporting.abort()
     await Promise.all([database.close(), talk.close(), relayDatabase.close(), publisher.close()])
   }
-}
-
-function decodersOf(config: Config): Map<string, Decoder> {
-  return new Map([[config.SENSOR_TOPIC, decodeFactory]])
 }
 
 function aborted(signal: AbortSignal): Promise<null> {

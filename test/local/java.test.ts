@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
-import { downloadedBytes, javaMajor } from '../../lib/local/java.ts'
+import { javaMajor } from '../../lib/local/java.ts'
+import { downloadedBytes } from '../../lib/local/maven.ts'
 import { kafkaNodes, serverProperties } from '../../lib/local/kafka.ts'
 
 test.each([
