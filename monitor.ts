@@ -75,7 +75,7 @@ await run('monitor', async (signal) => {
     alertTopic: config.ALERT_TOPIC,
     version: packageJson.version,
     onChange: sampler.hurry,
-    guard: guardOf(config),
+    ...guardOf(config),
     recentIncidents: recorder.recent,
     checkAnswers: process.env.NODE_ENV !== 'production',
   })

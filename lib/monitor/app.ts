@@ -1,4 +1,4 @@
-import { Hono, type MiddlewareHandler } from 'hono'
+import { Hono, type Context, type MiddlewareHandler } from 'hono'
 import { z } from 'zod'
 import type { Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
@@ -12,8 +12,8 @@ import { exportEndpoints } from './export.ts'
 import { createDataFeed } from './feed.ts'
 import type { Incident } from './incident/incident.ts'
 import type { Metrics } from './metrics.ts'
-import { clientOf } from './guard.ts'
 import { openApi } from './openapi.ts'
+import { problemPage } from './page/problem.ts'
 import { servePages } from './pages.ts'
 import type { Rule } from './plan.ts'
 import { parseQuery, Problem, problemResponse } from './problem.ts'
@@ -22,6 +22,10 @@ import { createRecall } from './recall.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { Streams } from './stream.ts'
 import { createViews } from './views.ts'
+import { clientOf } from './who/address.ts'
+import { type Identity } from './who/identity.ts'
+import { serveLogin } from './who/login.ts'
+import { backTo, isForm } from './who/site.ts'
 
 export interface AppOptions {
   /** the newest snapshot; no route asks Kafka, and live routes ask nobody */
@@ -39,6 +43,7 @@ export interface AppOptions {
   recentIncidents: () => Incident[]
   /** who may ask, and how often */
   guard: MiddlewareHandler
+  identity: Identity
   /** parse every answer by its schema before it is sent: in tests and development */
   checkAnswers: boolean
   clock?: () => number
@@ -81,12 +86,15 @@ export function createApp(options: AppOptions): Hono {
   })
   app.use('*', options.guard)
   app.onError((error, c) => {
-    if (error instanceof Problem) return problemResponse(c, error)
-    log.error('request.failed', { path: c.req.path, request_id: c.get('requestId'), error })
-    return problemResponse(
-      c,
-      new Problem(500, 'Internal error', 'The log has the reason under this request_id'),
-    )
+    const problem =
+      error instanceof Problem
+        ? error
+        : new Problem(500, 'Internal error', 'The log has the reason under this request_id')
+    if (problem !== error)
+      log.error('request.failed', { path: c.req.path, request_id: c.get('requestId'), error })
+    return isForPeople(c)
+      ? c.html(problemPage(problem, backTo(c)), problem.status, NO_STORE)
+      : problemResponse(c, problem)
   })
   app.notFound((c) => {
     const there = endpoints.filter((e) =>
@@ -98,9 +106,10 @@ export function createApp(options: AppOptions): Hono {
         c,
         new Problem(405, 'Method not allowed', `This path knows ${allow}`, undefined, { allow }),
       )
-    return problemResponse(c, new Problem(404, 'Not found', `Nothing is at ${c.req.path.slice(0, 200)}`))
+    throw new Problem(404, 'Not found', `Nothing is at ${c.req.path.slice(0, 200)}`)
   })
 
+  serveLogin(app, options.identity)
   for (const e of endpoints) register(app, e, options.checkAnswers)
   servePages(app, { current, sql, recall, views, clock, openApi: description, incidents })
 
@@ -158,6 +167,12 @@ function readiness(s: Snapshot) {
     errors: { postgresql: s.consumers.error, kafka: s.kafka.error },
     at: s.at,
   }
+}
+
+/** A browser that goes to a page or sends a form; what scripts and our own page ask for is JSON. */
+function isForPeople(c: Context): boolean {
+  if (!(c.req.header('accept') ?? '').includes('text/html')) return false
+  return !c.req.path.startsWith('/api/') || isForm(c)
 }
 
 const NO_STORE = { 'cache-control': 'no-store' }

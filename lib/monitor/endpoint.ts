@@ -1,6 +1,9 @@
 import type { Context, Hono } from 'hono'
 import { z } from 'zod'
+import type { MonitorRole } from '../kinds.ts'
 import { fieldErrors, parseQuery, Problem } from './problem.ts'
+import { requireRole } from './who/identity.ts'
+import { backTo, isForm, refuseOtherSites } from './who/site.ts'
 
 /**
  * One path of the API, told once: its parameters, its answer and what it does. The routes, their checks and
@@ -8,6 +11,8 @@ import { fieldErrors, parseQuery, Problem } from './problem.ts'
  */
 export interface Endpoint<P, Q, B, A> {
   method: 'get' | 'post'
+  /** who may: without it whoever may look */
+  role?: MonitorRole
   /** `:name` stands for a parameter */
   path: string
   tag: string
@@ -15,6 +20,8 @@ export interface Endpoint<P, Q, B, A> {
   params?: z.ZodType<P>
   query?: z.ZodObject<z.ZodRawShape, z.core.$strip> & z.ZodType<Q>
   body?: z.ZodType<B>
+  /** default 64 KiB */
+  maxBodyBytes?: number
   answer: z.ZodType<A>
   /** content types of answers that are streams instead of JSON */
   produces?: string[]
@@ -36,9 +43,11 @@ const MAX_BODY_BYTES = 64 * 1024
 
 export function register(app: Hono, e: AnyEndpoint, checkAnswers: boolean): void {
   app.on(e.method.toUpperCase(), e.path, async (c: Context) => {
+    requireRole(c, e.role ?? 'viewer')
     const query = parseQuery(c, e.query ?? NO_PARAMETERS)
     const params = e.params ? parseParams(e.params, c.req.param()) : {}
-    const body = e.method === 'post' ? await parseBody(c, e.body) : undefined
+    const body =
+      e.method === 'post' ? await parseBody(c, e.body, e.maxBodyBytes ?? MAX_BODY_BYTES) : undefined
     const answer = await e.handle({ params: params as never, query: query as never, body: body as never, c })
     if (answer instanceof Response) return answer
     if (checkAnswers) e.answer.parse(answer)
@@ -62,12 +71,12 @@ function parseParams(shape: z.ZodType, given: Record<string, string>): unknown {
   return parsed.data
 }
 
-async function parseBody(c: Context, shape: z.ZodType | undefined): Promise<unknown> {
+async function parseBody(c: Context, shape: z.ZodType | undefined, most: number): Promise<unknown> {
   refuseOtherSites(c)
   const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase() ?? ''
   const text = await c.req.text()
-  if (text.length > MAX_BODY_BYTES)
-    throw new Problem(413, 'Too large', `A body has at most ${MAX_BODY_BYTES} bytes`)
+  if (Buffer.byteLength(text) > most)
+    throw new Problem(413, 'Too large', `A body here has at most ${most} bytes`)
   let given: unknown
   if (type === 'application/json' || (type === '' && text === '')) {
     try {
@@ -91,32 +100,4 @@ async function parseBody(c: Context, shape: z.ZodType | undefined): Promise<unkn
   const parsed = shape.safeParse(given)
   if (!parsed.success) throw new Problem(422, 'Body not understood', undefined, fieldErrors(parsed.error))
   return parsed.data
-}
-
-/** A page of another site must not act through a person's browser. Scripts send neither header and pass. */
-function refuseOtherSites(c: Context): void {
-  const site = c.req.header('sec-fetch-site')
-  if (site !== undefined) {
-    if (site === 'same-origin' || site === 'none') return
-    throw new Problem(403, 'Refused', `A request from another site: sec-fetch-site is ${site.slice(0, 40)}`)
-  }
-  const origin = c.req.header('origin')
-  if (origin === undefined) return
-  if (URL.canParse(origin) && new URL(origin).host === new URL(c.req.url).host) return
-  throw new Problem(403, 'Refused', 'A request from another site: origin and host differ')
-}
-
-function isForm(c: Context): boolean {
-  return c.req.header('content-type')?.startsWith('application/x-www-form-urlencoded') ?? false
-}
-
-/** Where a form without scripts returns to: the page that it stood on, on this site only. */
-function backTo(c: Context): string {
-  const referer = c.req.header('referer')
-  if (referer && URL.canParse(referer)) {
-    const url = new URL(referer)
-    if (url.host === new URL(c.req.url).host && /^\/(?![/\\])/.test(url.pathname))
-      return url.pathname + url.search
-  }
-  return '/#attention'
 }

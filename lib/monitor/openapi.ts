@@ -27,6 +27,7 @@ export function openApi(endpoints: readonly AnyEndpoint[], version: string): Jso
       operationId: `${e.method}${path.replace(/[^A-Za-z]+(.)?/g, (_, c: string | undefined) => c?.toUpperCase() ?? '')}`,
       tags: [e.tag],
       summary: e.summary,
+      'x-role': e.role ?? 'viewer',
       parameters: [...parametersOf(e.params, 'path', shapeOf), ...parametersOf(e.query, 'query', shapeOf)],
       responses: {
         200: { description: 'ok', content: answer },
@@ -42,6 +43,7 @@ export function openApi(endpoints: readonly AnyEndpoint[], version: string): Jso
             }
           : { 304: { description: 'not changed (If-None-Match)' } }),
         ...(e.params ? { 404: fault } : {}),
+        401: fault,
         422: fault,
         429: fault,
         default: fault,
@@ -63,7 +65,15 @@ export function openApi(endpoints: readonly AnyEndpoint[], version: string): Jso
         'Readings, alarms and the pipeline under them. Every answer carries `as_of` and `status`: with PostgreSQL or Kafka away it is the last that was known, with the fault beside it; only writes answer 503.',
     },
     paths,
-    components: { schemas: components },
+    // Where tokens are set; without any, on loopback, everybody may.
+    security: [{ token: [] }, { session: [] }, {}],
+    components: {
+      schemas: components,
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer' },
+        session: { type: 'apiKey', in: 'cookie', name: 'session' },
+      },
+    },
   }
 }
 

@@ -21,6 +21,7 @@ import { deadLettersByReason, listDeadLetters } from './questions/logbook.ts'
 import type { Recall } from './recall.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { Views } from './views.ts'
+import { whoOf } from './who/identity.ts'
 
 export interface PageOptions {
   current: () => Snapshot
@@ -40,12 +41,16 @@ export function servePages(app: Hono, options: PageOptions): void {
   const none = z.object({})
 
   const still = (c: Context, title: string, tree: Element) =>
-    c.html(documentOf({ title, tree, live: null, serverTime: clock() }), 200, NO_STORE)
+    c.html(documentOf({ title, tree, live: null, serverTime: clock(), who: whoOf(c) }), 200, NO_STORE)
   const live = (c: Context, title: string, view: string) => {
     const channel = views.get(view)
     if (!channel) throw new Problem(404, 'Not found', 'Nothing has that name')
     const { version, tree } = channel.current()
-    return c.html(documentOf({ title, tree, live: { view, version }, serverTime: clock() }), 200, NO_STORE)
+    return c.html(
+      documentOf({ title, tree, live: { view, version }, serverTime: clock(), who: whoOf(c) }),
+      200,
+      NO_STORE,
+    )
   }
 
   app.get('/', (c) => {

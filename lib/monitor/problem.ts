@@ -10,7 +10,7 @@ declare module 'hono' {
 /** Every fault of the API as RFC 9457 problem+json. `errors` names the fields, where fields were at fault. */
 export class Problem extends Error {
   constructor(
-    readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 500 | 503,
+    readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 421 | 422 | 429 | 500 | 503,
     readonly title: string,
     readonly detail?: string,
     readonly errors?: { field: string; message: string }[],

@@ -1,26 +1,45 @@
+import type { MiddlewareHandler } from 'hono'
 import type { Config } from '../config.ts'
+import type { Token } from '../kinds.ts'
 import { EXIT, Stop } from '../run.ts'
-import { guard } from './guard.ts'
+import { guard } from './who/guard.ts'
+import { createIdentity, type Identity } from './who/identity.ts'
 
 type Fetch = (request: Request, server: Bun.Server<undefined>) => Response | Promise<Response>
 
 const LOOPBACK = /^(127\.|::1$|localhost$)/
 
-/** The guard of this configuration. Throws Stop (78) where anybody could reach the monitor and nobody said that they may. */
-export function guardOf(config: Config) {
-  const isPublic = !LOOPBACK.test(config.MONITORING_HOST)
-  if (isPublic && config.MONITORING_AUTH === 'on' && !config.MONITORING_TOKEN) {
+/**
+ * Who may ask on this configuration, and how often. Throws Stop (78) where anybody could reach the monitor and nobody
+ * said that they may.
+ */
+export function guardOf(config: Config): { identity: Identity; guard: MiddlewareHandler } {
+  const isLoopback = LOOPBACK.test(config.MONITORING_HOST)
+  const one: Token[] = config.MONITORING_TOKEN
+    ? [{ role: 'admin', name: 'admin', token: config.MONITORING_TOKEN }]
+    : []
+  const isOff = config.MONITORING_AUTH === 'off'
+  const identity = createIdentity({
+    tokens: isOff ? [] : [...(config.MONITORING_TOKENS ?? []), ...one],
+    sessionMs: config.MONITORING_SESSION,
+    proxies: isOff ? [] : config.MONITORING_PROXY,
+  })
+  if (!isLoopback && !isOff && !identity.isNeeded) {
     throw new Stop(
-      `Cannot start the monitor: MONITORING_HOST is not loopback and there is no MONITORING_TOKEN: got "${config.MONITORING_HOST}": set a token, or MONITORING_AUTH=off where only trusted people reach the port`,
+      `Cannot start the monitor: MONITORING_HOST is not loopback and there are no MONITORING_TOKENS: got "${config.MONITORING_HOST}": set tokens, or MONITORING_AUTH=off where only trusted people reach the port`,
       EXIT.config,
     )
   }
-  return guard({
-    token: config.MONITORING_AUTH === 'off' ? null : (config.MONITORING_TOKEN ?? null),
-    perSecond: config.MONITORING_RATE,
-    burst: config.MONITORING_BURST,
-    trusted: config.MONITORING_TRUSTED,
-  })
+  return {
+    identity,
+    guard: guard({
+      identity,
+      perSecond: config.MONITORING_RATE,
+      burst: config.MONITORING_BURST,
+      trusted: config.MONITORING_TRUSTED,
+      isLocal: isLoopback && !identity.isNeeded,
+    }),
+  }
 }
 
 /** Opens the port. Throws Stop where it is taken. */
@@ -33,7 +52,7 @@ export function serve(
       hostname,
       port,
       idleTimeout: 30, // seconds; a stream beats every four, so only the dead are closed
-      maxRequestBodySize: 128 * 1024,
+      maxRequestBodySize: 2 * 1024 * 1024,
       development: false,
       fetch,
     })

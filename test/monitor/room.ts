@@ -1,11 +1,12 @@
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
 import { createApp } from '../../lib/monitor/app.ts'
 import { openDatabase, type Database } from '../../lib/monitor/database.ts'
-import { guard } from '../../lib/monitor/guard.ts'
 import { createMetrics } from '../../lib/monitor/metrics.ts'
 import { createRecorder } from '../../lib/monitor/incident/recorder.ts'
 import { createSampler, type Sampler } from '../../lib/monitor/sampler.ts'
+import { guardOf } from '../../lib/monitor/serve.ts'
 import { createStreams, type Streams } from '../../lib/monitor/stream.ts'
+import { parseConfig } from '../../lib/config.ts'
 import { database } from '../stack.ts'
 
 /** A monitor on a database of its own, without a server: requests go straight to the app. */
@@ -21,11 +22,12 @@ export interface Room {
   close(): Promise<void>
 }
 
-export async function openRoom(): Promise<Room> {
-  return openRoomOn((await database()).url)
+/** `env`: variables of the monitor, such as MONITORING_TOKENS. */
+export async function openRoom(env: Record<string, string> = {}): Promise<Room> {
+  return openRoomOn((await database()).url, env)
 }
 
-export async function openRoomOn(url: string): Promise<Room> {
+export async function openRoomOn(url: string, env: Record<string, string> = {}): Promise<Room> {
   const sql = connect(url, { name: 'test', max: 1 })
   const monitor = openDatabase(url)
   const sampler = createSampler({
@@ -56,7 +58,7 @@ export async function openRoomOn(url: string): Promise<Room> {
     alertTopic: 'alerts',
     version: 'test',
     onChange: sampler.hurry,
-    guard: guard({ token: null, perSecond: 50, burst: 200, trusted: [] }),
+    ...guardOf(parseConfig(env)),
     recentIncidents: recorder.recent,
     checkAnswers: true,
   })

@@ -1,3 +1,4 @@
+import type { Context } from 'hono'
 import { z } from 'zod'
 import type { Sql } from '../../db/connect.ts'
 import { acknowledgeAlarms, shelveAlarm, unshelveAlarm } from '../acts/alarms.ts'
@@ -20,6 +21,7 @@ import { journalOf, recentJournal } from '../questions/journal.ts'
 import type { Recall } from '../recall.ts'
 import { faultText } from '../section.ts'
 import type { Rule } from '../plan.ts'
+import { actorOf } from '../who/identity.ts'
 
 export interface AlarmOptions {
   sql: () => Sql
@@ -59,7 +61,7 @@ export const alarmFilter = z.object({
 
 export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
   const { sql, recall, clock } = options
-  const act = (by: string) => ({ by, alertTopic: options.alertTopic })
+  const act = (c: Context, by: string) => ({ by: actorOf(c, by), alertTopic: options.alertTopic })
   /** A write that can't be done is the one case in which the API says 503. */
   const write = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
@@ -130,6 +132,7 @@ export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
     }),
     endpoint({
       method: 'post',
+      role: 'operator',
       path: '/api/alarms/acknowledge',
       tag: 'alarms',
       summary: 'Acknowledge alarms that were seen, by their ids',
@@ -139,31 +142,33 @@ export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
         comment: plainText(500).optional(),
       }),
       answer: answers.acknowledged,
-      async handle({ body }) {
+      async handle({ body, c }) {
         const done = await write(() =>
-          acknowledgeAlarms(sql(), body.alert_ids, body.comment ?? null, act(body.by)),
+          acknowledgeAlarms(sql(), body.alert_ids, body.comment ?? null, act(c, body.by)),
         )
         return { acknowledged: done, unchanged: body.alert_ids.filter((one) => !done.includes(one)) }
       },
     }),
     endpoint({
       method: 'post',
+      role: 'operator',
       path: '/api/alarms/:alert_id/acknowledge',
       tag: 'alarms',
       summary: 'Acknowledge one alarm: seen, not cleared',
       params: id,
       body: z.strictObject({ by: actor, comment: plainText(500).optional() }),
       answer: answers.changed,
-      async handle({ params, body }) {
+      async handle({ params, body, c }) {
         await mustExist(params.alert_id)
         const done = await write(() =>
-          acknowledgeAlarms(sql(), [params.alert_id], body.comment ?? null, act(body.by)),
+          acknowledgeAlarms(sql(), [params.alert_id], body.comment ?? null, act(c, body.by)),
         )
         return { alert_id: params.alert_id, changed: done.length > 0 }
       },
     }),
     endpoint({
       method: 'post',
+      role: 'operator',
       path: '/api/alarms/:alert_id/shelve',
       tag: 'alarms',
       summary: 'Keep one alarm quiet until an end time, for a reason',
@@ -174,10 +179,12 @@ export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
         by: actor,
       }),
       answer: answers.changed,
-      async handle({ params, body }) {
+      async handle({ params, body, c }) {
         await mustExist(params.alert_id)
         const until = new Date(clock() + body.minutes * 60_000)
-        const done = await write(() => shelveAlarm(sql(), params.alert_id, until, body.reason, act(body.by)))
+        const done = await write(() =>
+          shelveAlarm(sql(), params.alert_id, until, body.reason, act(c, body.by)),
+        )
         if (!done)
           throw new Problem(409, 'Not open', 'Only an alarm that is active or unacknowledged can be shelved')
         return { alert_id: params.alert_id, changed: true }
@@ -185,17 +192,18 @@ export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
     }),
     endpoint({
       method: 'post',
+      role: 'operator',
       path: '/api/alarms/:alert_id/unshelve',
       tag: 'alarms',
       summary: 'Take one alarm off the shelf before its time',
       params: id,
       body: z.strictObject({ by: actor }),
       answer: answers.changed,
-      async handle({ params, body }) {
+      async handle({ params, body, c }) {
         await mustExist(params.alert_id)
         return {
           alert_id: params.alert_id,
-          changed: await write(() => unshelveAlarm(sql(), params.alert_id, act(body.by))),
+          changed: await write(() => unshelveAlarm(sql(), params.alert_id, act(c, body.by))),
         }
       },
     }),

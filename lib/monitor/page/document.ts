@@ -1,4 +1,5 @@
 import { html, raw } from 'hono/html'
+import type { Who } from '../who/identity.ts'
 import { toHtml, type Element } from './tree.ts'
 
 /** The frame around every page. `live` names the stream that keeps it fresh; null: a page that stands still. */
@@ -7,14 +8,17 @@ export function documentOf(input: {
   tree: Element
   live: { view: string; version: number } | null
   serverTime: number
+  /** what this one may not do is not offered */
+  who: Who
 }) {
-  const { title, tree, live, serverTime } = input
+  const { title, tree, live, serverTime, who } = input
   return html`<!doctype html>
     <html
       lang="en"
       data-time="${serverTime}"
       data-view="${live?.view ?? ''}"
       data-version="${live?.version ?? ''}"
+      data-role="${who.role}"
     >
       <head>
         <meta charset="utf-8" />
@@ -36,6 +40,11 @@ export function documentOf(input: {
           <button type="button" id="theme" hidden>Theme</button>
           <button type="button" id="help" hidden>Keys</button>
           <span id="clock"></span>
+          ${
+            who.isSession
+              ? html`<form method="post" action="/logout"><button>Log out ${who.name}</button></form>`
+              : ''
+          }
           <dialog id="keys" aria-label="Keys">
             <p>
               j, k: next and previous row · a: acknowledge the row · p: pause · /: find a sensor · ?: this

@@ -85,6 +85,7 @@ async function poll() {
     const answer = await fetch(`/tree?view=${encodeURIComponent(view)}`, {
       signal: AbortSignal.timeout(4000),
     })
+    if (answer.status === 401) return logIn()
     if (!answer.ok) throw new Error(String(answer.status))
     const { tree } = await answer.json()
     if (!paused) morph(page(), tree)
@@ -94,6 +95,11 @@ async function poll() {
   } catch {
     // the banner says so
   }
+}
+
+/** The session is over. */
+function logIn() {
+  location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}`)
 }
 
 function ageText(ms) {
@@ -201,6 +207,7 @@ async function act(form) {
       signal: AbortSignal.timeout(6000),
     })
     if (answer.ok) return view ? undefined : location.reload()
+    if (answer.status === 401) return logIn()
     const problem = await answer.json()
     tell(problem.detail ?? problem.title)
   } catch {
