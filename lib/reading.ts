@@ -22,6 +22,8 @@ export interface Reading {
   criticalThreshold: number | null
   /** everything else that came with it, as JSON values; null where there was nothing */
   metadata: Record<string, unknown> | null
+  /** what its device measured in the same moment, this value included, by type; absent where it measures one thing */
+  together?: Readonly<Record<string, number>>
 }
 
 export interface Location {

@@ -3,7 +3,7 @@ import { sleep } from '../run.ts'
 import { nowMicros, type Micros } from '../time.ts'
 
 /** Who measures. A fleet knows neither Kafka nor the spool: it yields what was measured, when it is due. */
-export interface Fleet {
+export interface Fleet<What extends Carried = Reading> {
   name: string
   /** the one type that it measures, for producer_health; null where there are several */
   sensorType: string | null
@@ -11,14 +11,17 @@ export interface Fleet {
    * Batches of what is due, never empty. Ends when the fleet is finished or the signal aborts. Whoever iterates sets
    * the pace: nothing more is measured ahead while a batch is being taken.
    */
-  readings(signal: AbortSignal): AsyncIterable<Measured[]>
+  readings(signal: AbortSignal): AsyncIterable<Measured<What>[]>
 }
 
-/** What a fleet hands to the spool: one reading and the message that it becomes. */
-export interface Measured {
+/** A message carries one reading, several (a device that measures two things) or none (a heartbeat). */
+export type Carried = Reading | readonly Reading[]
+
+/** What a fleet hands to the spool: what was measured and the message that it becomes. */
+export interface Measured<What extends Carried = Reading> {
   topic: string
   key: string
-  reading: Reading
+  reading: What
   /** the Kafka value, once the spool has given the reading its identity */
   encode(id: Identity): string | Uint8Array
 }

