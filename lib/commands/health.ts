@@ -1,12 +1,13 @@
-import { anyBrokerAnswers, stackConfig } from '../local/servers.ts'
+import { anyBrokerAnswers, registryAnswers, stackConfig } from '../local/servers.ts'
 import { askStatus } from '../local/control.ts'
-import { localDatabase, monitorUrl, stateDir } from '../local/plan.ts'
+import { localDatabase, monitorUrl, needsRegistry, stateDir } from '../local/plan.ts'
 import { postgresAnswers } from '../local/probe.ts'
 import type { Config } from '../config.ts'
 import { EXIT } from '../run.ts'
 import { command } from './command.ts'
 
-const HELP = `bun run health: asks every part whether it works: each Kafka node, PostgreSQL, the monitor, and by their
+const HELP = `bun run health: asks every part whether it works: each Kafka node, PostgreSQL, the schema registry
+(where a fleet needs it), the monitor, and by their
 heartbeats every producer and consumer. Works for the local stack, for containers and for servers of yours.
 
   --json   as JSON
@@ -29,7 +30,13 @@ await command({
   async main({ json }) {
     const { config } = await stackConfig()
     const checks = (
-      await Promise.all([brokers(config), database(config), processes(config), monitor(config)])
+      await Promise.all([
+        brokers(config),
+        database(config),
+        registry(config),
+        processes(config),
+        monitor(config),
+      ])
     ).flat()
     const ok = checks.every((check) => check.ok)
     if (json) {
@@ -61,6 +68,14 @@ async function database(config: Config): Promise<Check> {
   const ok = await postgresAnswers(hostname, port, user, database)
   const detail = ok ? 'answers' : 'does not answer'
   return { name: `postgres ${hostname}:${port}`, ok, detail, isBase: true }
+}
+
+/** Without it known schemas go on, new ones wait. */
+async function registry(config: Config): Promise<Check[]> {
+  if (!needsRegistry(config)) return []
+  const ok = await registryAnswers(config)
+  const detail = ok ? 'answers' : 'does not answer'
+  return [{ name: `registry ${new URL(config.SCHEMA_REGISTRY_URL).host}`, ok, detail, isBase: false }]
 }
 
 /** What the supervisor says, where one runs. */

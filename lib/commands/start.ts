@@ -10,7 +10,7 @@ import { removeState } from '../local/state.ts'
 import { command } from './command.ts'
 
 const HELP = `bun start: brings up everything on this machine, without Docker: three Kafka nodes, PostgreSQL, the schema, the topics,
-the plant, three consumers and the monitor. Ctrl-C drains and stops it all.
+the plant, three consumers and the monitor; for fleet iot a schema registry too. Ctrl-C drains and stops it all.
 
   --fleet factory|soda|iot|all   who measures (default factory)
   --sinks                        Elasticsearch and S3 with their sinks
@@ -58,12 +58,6 @@ async function start(wanted: Wanted, signal: AbortSignal): Promise<number> {
     throw new Stop(
       `Cannot start fleet ${config.FLEET}: fleet ${status.fleet} runs here: bun run stop first`,
       EXIT.fault,
-    )
-  }
-  if (config.FLEET !== 'factory' && config.FLEET !== 'soda' && !process.env.SCHEMA_REGISTRY_URL) {
-    throw new Stop(
-      `Cannot start fleet ${config.FLEET}: it needs a schema registry, and the local stack has none yet: set SCHEMA_REGISTRY_URL, or docker compose --profile iot up -d`,
-      EXIT.unavailable,
     )
   }
   if (wanted.fresh) await removeState(dir)

@@ -6,9 +6,10 @@ import { makeArchive } from './archive.ts'
 import { askStatus, askUp, ensureSupervisor } from './control.ts'
 import { findJava } from './java.ts'
 import type { Layer } from './part.ts'
-import { inheritedEnv, monitorUrl, namesOf, planParts, ROOT, stateDir } from './plan.ts'
+import { inheritedEnv, monitorUrl, namesOf, needsRegistry, planParts, ROOT, stateDir } from './plan.ts'
 import { listenersOn, portReport } from './ports.ts'
 import { livingRecords } from './record.ts'
+import { findRegistry } from './registry.ts'
 import { chooseServers } from './servers.ts'
 import { progressBar, type Stages } from './stage.ts'
 import { logFile } from './supervisor.ts'
@@ -34,8 +35,9 @@ export async function bringUp(
     .map((part) => part.name)
     .filter((name) => !(isKafka(name) && servers.kafka === 'given'))
     .filter((name) => !(name === 'postgres' && servers.postgres === 'given'))
+    .filter((name) => !(name === 'registry' && servers.registry === 'given'))
   const missing = await missingOf(dir, names)
-  const anyGiven = servers.kafka === 'given' || servers.postgres === 'given'
+  const anyGiven = Object.values(servers).includes('given')
   if (missing.length === 0 && !anyGiven) return []
 
   await prepareDependencies(missing, stages, signal)
@@ -64,6 +66,13 @@ export async function bringUp(
     )
   if (servers.kafka === 'given') stages.note('Kafka', `yours at ${config.KAFKA_BROKERS.join(', ')}`)
   if (servers.postgres === 'given') stages.note('PostgreSQL', `yours at ${new URL(config.DATABASE_URL).host}`)
+  if (servers.registry === 'given' && needsRegistry(config))
+    stages.note('schema registry', `yours at ${new URL(config.SCHEMA_REGISTRY_URL).host}`)
+  const registry = stage(
+    'schema registry',
+    missing.filter((n) => n === 'registry'),
+    new URL(config.SCHEMA_REGISTRY_URL).host,
+  )
   const kafka = stage('Kafka', missing.filter(isKafka), config.KAFKA_BROKERS.join(', '))
   const database = stage(
     'PostgreSQL',
@@ -73,7 +82,7 @@ export async function bringUp(
   const schema = database.then(() => runStep('migrations', 'migrate', env, stages, signal))
   // The page needs the schema only; it comes up while Kafka still does.
   const page = schema.then(() => stage('monitor', ofLayer('monitoring'), monitorUrl(config)))
-  await settled([kafka, page])
+  await settled([kafka, page, registry])
   await runStep('topics', 'topics', env, stages, signal)
 
   await stage('producers', ofLayer('producers'), ofLayer('producers').join(', '))
@@ -100,10 +109,13 @@ async function missingOf(dir: string, names: string[]): Promise<string[]> {
 
 /** Java, the jars and the class archive: found at once, except the first time. */
 async function prepareDependencies(missing: string[], stages: Stages, signal: AbortSignal): Promise<void> {
-  if (!missing.some(isKafka)) return
+  if (!missing.some((name) => isKafka(name) || name === 'registry')) return
   await stages.run(
     'dependencies',
     async (progress) => {
+      if (missing.includes('registry'))
+        await findRegistry((done, total) => progress(`schema registry ${progressBar(done, total)}`))
+      if (!missing.some(isKafka)) return
       const java = await findJava((done, total) => progress(`Kafka ${progressBar(done, total)}`))
       if (java.archive || signal.aborted) return java
       progress('Kafka: reading its classes once, so that every later start is faster')
@@ -135,6 +147,7 @@ function envOf(config: Config, dir: string): Record<string, string> {
     STATE_DIR: dir,
     KAFKA_BROKERS: config.KAFKA_BROKERS.join(','),
     DATABASE_URL: config.DATABASE_URL,
+    SCHEMA_REGISTRY_URL: config.SCHEMA_REGISTRY_URL,
     MONITORING_PORT: String(config.MONITORING_PORT),
   }
 }

@@ -41,3 +41,13 @@ export async function findJavaProgram(server: string): Promise<{ java: string; v
   }
   return { java, version }
 }
+
+/** Java's own environment variables would change what was measured here. */
+export function javaEnvironment(): Record<string, string> {
+  const env: Record<string, string> = {}
+  for (const key of ['PATH', 'HOME', 'LANG', 'TMPDIR', 'JAVA_HOME']) {
+    const value = process.env[key]
+    if (value !== undefined) env[key] = value
+  }
+  return env
+}

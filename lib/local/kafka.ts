@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { Java } from './java.ts'
+import { javaEnvironment, type Java } from './java.ts'
 import type { Part } from './part.ts'
 import { kafkaAnswers } from './probe.ts'
 
@@ -62,7 +62,7 @@ export function kafkaParts(options: {
       prepare: () => prepareNode(node, nodes, home, options.dir, java),
       start: () => ({
         argv: [...jvm, '-cp', java.classPath, 'kafka.Kafka', properties],
-        env: inherited(),
+        env: javaEnvironment(),
         cwd: home,
       }),
       ready: () => kafkaAnswers('127.0.0.1', node.port),
@@ -157,7 +157,7 @@ async function runTool(java: Java, args: string[], cwd: string): Promise<void> {
       java.classPath,
       ...args,
     ],
-    { cwd, env: inherited(), stdin: 'ignore', stdout: 'ignore', stderr: 'pipe' },
+    { cwd, env: javaEnvironment(), stdin: 'ignore', stdout: 'ignore', stderr: 'pipe' },
   )
   const stderr = await new Response(child.stderr).text()
   if ((await child.exited) !== 0) {
@@ -165,14 +165,4 @@ async function runTool(java: Java, args: string[], cwd: string): Promise<void> {
       `Cannot prepare Kafka: ${args[0]} ended with ${child.exitCode}: ${stderr.trim().slice(-2000)}`,
     )
   }
-}
-
-/** Java's own environment variables would change what was measured here. */
-function inherited(): Record<string, string> {
-  const env: Record<string, string> = {}
-  for (const key of ['PATH', 'HOME', 'LANG', 'TMPDIR', 'JAVA_HOME']) {
-    const value = process.env[key]
-    if (value !== undefined) env[key] = value
-  }
-  return env
 }

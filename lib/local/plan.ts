@@ -6,6 +6,7 @@ import { kafkaNodes, kafkaParts } from './kafka.ts'
 import type { Layer, Part } from './part.ts'
 import { postgresPart } from './postgres.ts'
 import { httpAnswers } from './probe.ts'
+import { findRegistry, registryPart } from './registry.ts'
 
 export const ROOT = resolve(import.meta.dir, '../..')
 const FLEETS = ['factory', 'soda', 'iot'] as const
@@ -24,6 +25,7 @@ export function namesOf(config: Config): { name: string; layer: Layer }[] {
   return [
     ...kafkaNodes(config.PORT_OFFSET).map((node) => ({ name: `kafka${node.id}`, layer: 'infra' as const })),
     { name: 'postgres', layer: 'infra' },
+    ...(needsRegistry(config) ? [{ name: 'registry', layer: 'infra' as const }] : []),
     ...fleetsOf(config).map((fleet) => ({ name: producerName(fleet), layer: 'producers' as const })),
     ...Array.from({ length: config.CONSUMERS }, (_, i) => ({
       name: `consumer-${i + 1}`,
@@ -47,6 +49,10 @@ export async function planParts(
   }
   if (names.includes('postgres'))
     parts.push(postgresPart({ dir: stateDir(config), ...localDatabase(config) }))
+  if (names.includes('registry')) {
+    const port = Number(new URL(config.SCHEMA_REGISTRY_URL).port || 80)
+    parts.push(registryPart({ dir: stateDir(config), port, program: await findRegistry() }))
+  }
   return [...parts, ...doorParts(config, env)].filter(wanted)
 }
 
@@ -59,6 +65,11 @@ export function localDatabase(config: Config) {
     password: decodeURIComponent(url.password),
     database: decodeURIComponent(url.pathname.slice(1)),
   }
+}
+
+/** Devices write Avro, whose schemas somebody has to keep. */
+export function needsRegistry(config: Config): boolean {
+  return config.FLEET === 'iot' || config.FLEET === 'all'
 }
 
 export function stateDir(config: Config): string {
@@ -113,6 +124,7 @@ function door(
     SPOOL_DIR: resolve(ROOT, config.SPOOL_DIR),
     KAFKA_BROKERS: config.KAFKA_BROKERS.join(','),
     DATABASE_URL: config.DATABASE_URL,
+    SCHEMA_REGISTRY_URL: config.SCHEMA_REGISTRY_URL,
     MONITORING_PORT: String(config.MONITORING_PORT),
     ...(metricsPort === null ? {} : { METRICS_PORT: String(metricsPort) }),
     ...own,

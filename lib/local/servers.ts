@@ -3,8 +3,8 @@ import { EXIT, Stop } from '../run.ts'
 import { chooseServer, type Choice } from './choose.ts'
 import { askStatus, type StackStatus } from './control.ts'
 import { kafkaNodes } from './kafka.ts'
-import { localDatabase, stateDir } from './plan.ts'
-import { kafkaAnswers, postgresAnswers } from './probe.ts'
+import { localDatabase, needsRegistry, stateDir } from './plan.ts'
+import { httpAnswers, kafkaAnswers, postgresAnswers } from './probe.ts'
 import { livingRecords } from './record.ts'
 
 /** The configuration of the stack that runs in our state folder, or the environment's where none does. */
@@ -26,8 +26,10 @@ export async function stackConfig(overrides: Record<string, string> = {}): Promi
   return { config: parseConfig({ ...env, ...ofStack, ...overrides }), status }
 }
 
-/** Whose Kafka and whose PostgreSQL this configuration means. Throws Stop (69) where a named server does not answer. */
-export async function chooseServers(config: Config): Promise<{ kafka: Choice; postgres: Choice }> {
+/** Whose servers this configuration means. Throws Stop (69) where a named server does not answer. */
+export async function chooseServers(
+  config: Config,
+): Promise<{ kafka: Choice; postgres: Choice; registry: Choice }> {
   const records = livingRecords(stateDir(config)).map((one) => one.name)
   const database = localDatabase(config)
   const host = new URL(config.DATABASE_URL).hostname
@@ -43,9 +45,24 @@ export async function chooseServers(config: Config): Promise<{ kafka: Choice; po
     isOwnAddress: isLoopback(host) && database.port === (config.POSTGRES_PORT ?? 5432 + config.PORT_OFFSET),
     answers: await postgresAnswers(host, database.port, database.user, database.database),
   })
+  const registryAddress = new URL(config.SCHEMA_REGISTRY_URL)
+  const registry = chooseServer({
+    ownRuns: records.includes('registry'),
+    isGiven: isSet('SCHEMA_REGISTRY_URL'),
+    isOwnAddress:
+      isLoopback(registryAddress.hostname) && Number(registryAddress.port) === 8081 + config.PORT_OFFSET,
+    answers: needsRegistry(config) && (await registryAnswers(config)),
+  })
+  if (registry === 'unreachable' && needsRegistry(config))
+    throw unreachable('SCHEMA_REGISTRY_URL', registryAddress.host)
   if (kafka === 'unreachable') throw unreachable('KAFKA_BROKERS', config.KAFKA_BROKERS.join(','))
   if (postgres === 'unreachable') throw unreachable('DATABASE_URL', `${host}:${database.port}`)
-  return { kafka, postgres }
+  return { kafka, postgres, registry }
+}
+
+/** true where a registry lists its subjects */
+export function registryAnswers(config: Config): Promise<boolean> {
+  return httpAnswers(`${config.SCHEMA_REGISTRY_URL.replace(/\/+$/, '')}/subjects`)
 }
 
 function unreachable(variable: string, address: string): Stop {
