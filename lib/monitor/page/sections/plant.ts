@@ -5,7 +5,7 @@ import { h, type Element } from '../tree.ts'
 import { age, measured, number, status, toneOfLevel, visible, type Tone } from '../words.ts'
 
 /** So many sensors are drawn; the rest is a click away: the page stays under 60 KB with a thousand of them. */
-const DRAWN = 36
+const DRAWN = 24
 
 /** Section 6: every sensor against its own limits, by zone and machine; the abnormal first where not all fit. */
 export function plant(s: Snapshot, now: number): Element {
