@@ -36,10 +36,10 @@ export interface ReadingRow {
   metadata: string | null
 }
 
-const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
+export const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
 const FIXED_BYTES = 160 // more than all fields but metadata take
 /** microseconds from 1970 to 2000, PostgreSQL's origin of time */
-const POSTGRES_EPOCH = 946_684_800_000_000
+export const POSTGRES_EPOCH = 946_684_800_000_000
 const TWO_32 = 4_294_967_296
 
 export interface CopyBuffer {
@@ -50,7 +50,8 @@ export interface CopyBuffer {
   finish(): Buffer
 }
 
-export function createCopyBuffer(initialBytes = 64 * 1024): CopyBuffer {
+/** Small at first: most batches of a quiet plant are one reading. */
+export function createCopyBuffer(initialBytes = 2048): CopyBuffer {
   let buffer = Buffer.allocUnsafe(initialBytes)
   let view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength)
   let end = SIGNATURE.copy(buffer)

@@ -3,10 +3,11 @@ import type { GroupRule } from '../alarm/group.ts'
 import { tellAlarms } from '../alarm/transitions.ts'
 import { ask, copyIn, type Sql, type Transaction } from '../db/connect.ts'
 import { CHECKPOINT_VERSION } from './checkpoint.ts'
-import { COPY_COLUMNS } from './copy.ts'
+import { COPY_COLUMNS, type ReadingRow } from './copy.ts'
 import { describeHeaders } from './identity.ts'
 import type { Range } from './marks.ts'
 import { createOutputs, type Outputs } from './outputs.ts'
+import { rowsOf } from './rows.ts'
 import type { SensorState } from './sensor.ts'
 
 /** The row of partition_progress that this batch moves. */
@@ -39,26 +40,41 @@ export class Fenced extends Error {}
 const COPY_READINGS = `copy readings (${COPY_COLUMNS.map((c) => `"${c}"`).join(', ')}) from stdin (format binary)`
 const DEAD_LETTER_KEEPS_BYTES = 64 * 1024
 
+/** up to here one statement is cheaper than a COPY (measured: a third at one row, equal at about 60) */
+const FEW_ROWS = 50
+
 /**
- * Stores a batch in one transaction, whose first statement is the compare-and-set on partition_progress: its row lock
- * orders rival owners, and where it finds no row (Fenced) nothing else happens. On any other error the outcome may be
- * unknown (a COMMIT without an answer): the caller claims the partition again and goes on from what is stored there.
+ * Stores a batch in one transaction, whose first statement holds the compare-and-set on partition_progress: its row lock
+ * orders rival owners, and where it finds no row (Fenced) nothing else happens. A few rows and nothing else are that one
+ * statement alone. On any other error the outcome may be unknown (a COMMIT without an answer): the caller claims the
+ * partition again and goes on from what is stored there.
  */
 export async function storeBatch(sql: Sql, batch: Batch): Promise<void> {
-  const { outputs, position } = batch
+  const { outputs } = batch
+  const few = outputs.copy.rows <= FEW_ROWS
+  const stream = outputs.copy.rows > 0 ? outputs.copy.finish() : null
+  if (few && !hasMore(outputs)) {
+    await ask('store a few readings', moveOn(sql, batch, stream))
+    return
+  }
   await ask(
     'store a batch',
     sql.begin(async (tx) => {
-      await moveProgress(tx, position, outputs)
-      if (outputs.copy.rows > 0) await copyIn(tx, COPY_READINGS, outputs.copy.finish())
+      await moveOn(tx, batch, few ? stream : null)
+      if (stream && !few) await copyIn(tx, COPY_READINGS, stream)
       if (outputs.deadLetters.length > 0) await insertDeadLetters(tx, batch)
       if (outputs.unspilled.length > 0) await forgetGaps(tx, batch)
       if (outputs.spilled.length > 0) await rememberGaps(tx, batch)
       await tellAlarms(tx, outputs.raised, outputs.cleared, batch.alertTopic, batch.groups)
-      if (outputs.activated.length > 0) await activate(tx, position, outputs)
-      if (batch.latest.length > 0) await showLatest(tx, batch)
-      if (batch.checkpoint) await writeCheckpoint(tx, position, batch.checkpoint)
+      if (outputs.activated.length > 0) await activate(tx, batch.position, outputs)
     }),
+  )
+}
+
+/** Something that takes statements of its own. */
+function hasMore(o: Outputs): boolean {
+  return [o.deadLetters, o.unspilled, o.spilled, o.raised, o.cleared, o.activated].some(
+    (list) => list.length > 0,
   )
 }
 
@@ -74,16 +90,36 @@ export async function storeTransitions(
   await ask(
     'store transitions of alarms',
     sql.begin(async (tx) => {
-      await moveProgress(tx, position, createOutputs())
+      owned(position, await tx`${movedRow(tx, position, createOutputs())}`)
       await tellAlarms(tx, raised, cleared, alertTopic, groups)
     }),
   )
 }
 
-async function moveProgress(tx: Transaction, p: Position, outputs: Outputs): Promise<void> {
+/** The fence, and with it what hangs on it: rows (as a COPY stream of a few), newest values, a checkpoint. */
+async function moveOn(sql: Sql | Transaction, batch: Batch, rows: Buffer | null): Promise<void> {
+  const { position, outputs, checkpoint } = batch
+  const moved = await sql`
+    with moved as (${movedRow(sql, position, outputs)})
+    ${rows ? sql`, stored as (${insertedRows(sql, rowsOf(rows))})` : sql``}
+    ${batch.latest.length > 0 ? sql`, shown as (${shownLatest(sql, batch)})` : sql``}
+    ${checkpoint ? sql`, kept as (${keptCheckpoint(sql, position, checkpoint)})` : sql``}
+    select 1 from moved`
+  owned(position, moved)
+}
+
+function owned(p: Position, moved: readonly unknown[]): void {
+  if (moved.length !== 1) {
+    throw new Fenced(
+      `Cannot store ${p.topic}-${p.partition} from offset ${p.expected}: epoch ${p.epoch} no longer owns it`,
+    )
+  }
+}
+
+function movedRow(sql: Sql | Transaction, p: Position, outputs: Outputs) {
   const c = outputs.counters
   const newest = Number.isFinite(outputs.newestMeasuredAt) ? outputs.newestMeasuredAt / 1e6 : null
-  const moved = await tx`
+  return sql`
     update partition_progress set
       next_offset = ${p.next}, updated_at = now(),
       newest_measured_at = greatest(newest_measured_at, to_timestamp(${newest}::float8)),
@@ -93,12 +129,18 @@ async function moveProgress(tx: Transaction, p: Position, outputs: Outputs): Pro
       unidentified = unidentified + ${c.unidentified}, late = late + ${c.late},
       unknown_fields = unknown_fields + ${c.unknown_fields}
     where cluster_id = ${p.clusterId} and topic = ${p.topic} and partition = ${p.partition}
-      and next_offset = ${p.expected} and epoch = ${p.epoch}`
-  if (moved.count !== 1) {
-    throw new Fenced(
-      `Cannot store ${p.topic}-${p.partition} from offset ${p.expected}: epoch ${p.epoch} no longer owns it`,
-    )
-  }
+      and next_offset = ${p.expected} and epoch = ${p.epoch} returning 1`
+}
+
+function insertedRows(sql: Sql | Transaction, rows: readonly ReadingRow[]) {
+  return sql`
+    insert into readings (measured_at, value, "offset", seq, sensor_key, run_key, quality, flags, partition, topic_key,
+      level, claimed_level, metadata)
+    select timestamptz 'epoch' + r."measuredAt" * interval '1 microsecond', r.value, r."offset", r.seq, r."sensorKey",
+      r."runKey", r.quality, r.flags, r.partition, r."topicKey", r.level, r."claimedLevel", r.metadata::jsonb
+    from json_to_recordset(${JSON.stringify(rows)}::text::json) as r ("measuredAt" bigint, value float8, "offset" bigint,
+      seq bigint, "sensorKey" integer, "runKey" integer, quality real, flags integer, partition smallint,
+      "topicKey" smallint, level smallint, "claimedLevel" smallint, metadata text) cross join moved`
 }
 
 async function insertDeadLetters(tx: Transaction, batch: Batch): Promise<void> {
@@ -163,7 +205,7 @@ async function activate(tx: Transaction, p: Position, outputs: Outputs): Promise
   }
 }
 
-async function showLatest(tx: Transaction, batch: Batch): Promise<void> {
+function shownLatest(sql: Sql | Transaction, batch: Batch) {
   const rows = batch.latest.map((s) => ({
     sensor_id: s.reading.sensorId,
     sensor_key: s.sensorKey,
@@ -175,13 +217,14 @@ async function showLatest(tx: Transaction, batch: Batch): Promise<void> {
     log_offset: s.offset,
     readings: s.count,
   }))
-  await tx`
+  return sql`
     insert into sensor_latest (sensor_id, sensor_key, measured_at, value, level, quality, flags, topic_key, partition,
       "offset", readings, updated_at)
     select sensor_id, sensor_key, timestamptz 'epoch' + measured_us * interval '1 microsecond', value, level, quality,
       flags, ${batch.topicKey}::smallint, ${batch.position.partition}::smallint, log_offset, readings, now()
-    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as l (sensor_id text, sensor_key integer,
+    from json_to_recordset(${JSON.stringify(rows)}::text::json) as l (sensor_id text, sensor_key integer,
       measured_us float8, value float8, level smallint, quality real, flags integer, log_offset bigint, readings bigint)
+      cross join moved
     order by sensor_id
     on conflict (sensor_id) do update set sensor_key = excluded.sensor_key, measured_at = excluded.measured_at,
       value = excluded.value, level = excluded.level, quality = excluded.quality, flags = excluded.flags,
@@ -189,10 +232,11 @@ async function showLatest(tx: Transaction, batch: Batch): Promise<void> {
       readings = excluded.readings, updated_at = excluded.updated_at`
 }
 
-async function writeCheckpoint(tx: Transaction, p: Position, state: Buffer): Promise<void> {
-  await tx`
+function keptCheckpoint(sql: Sql | Transaction, p: Position, state: Buffer) {
+  return sql`
     insert into partition_checkpoints (cluster_id, topic, partition, at_offset, version, state)
-    values (${p.clusterId}, ${p.topic}, ${p.partition}, ${p.next}, ${CHECKPOINT_VERSION}, ${state})
+    select ${p.clusterId}, ${p.topic}, ${p.partition}::integer, ${p.next}::bigint, ${CHECKPOINT_VERSION}::integer, ${state}::bytea
+    from moved
     on conflict (cluster_id, topic, partition) do update set at_offset = excluded.at_offset,
       version = excluded.version, state = excluded.state, written_at = now()`
 }

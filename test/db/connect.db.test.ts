@@ -1,8 +1,6 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { ask, closeSql, connect, copyIn, createDatabase, sqlState, type Sql } from '../../lib/db/connect.ts'
 import { createCopyBuffer, COPY_COLUMNS, type ReadingRow } from '../../lib/ingest/copy.ts'
-import { createOutputs } from '../../lib/ingest/outputs.ts'
-import { Fenced, storeBatch, type Batch } from '../../lib/ingest/store.ts'
 import { DeadlineError } from '../../lib/run.ts'
 import { database, STACK_MS } from '../stack.ts'
 
@@ -160,84 +158,5 @@ describe('copyIn()', () => {
     const [seen] = await sql`select count(*) as n, count(distinct "offset") as offsets,
       bool_and(metadata ->> 'n' = repeat('°', ("offset" % 50)::int)) as alike from readings`
     expect(seen).toEqual({ n: 20_000, offsets: 20_000, alike: true })
-  })
-})
-
-describe('storeBatch()', () => {
-  const position = { clusterId: 'c', topic: 't', partition: 0, expected: 10, next: 12, epoch: 3 }
-
-  beforeEach(async () => {
-    await sql`insert into partition_progress (cluster_id, topic, partition, next_offset, epoch, owner, claimed_at)
-      values ('c', 't', 0, 10, 3, 'consumer-1', now())`
-  })
-
-  function batch(change: Partial<Batch['position']> = {}): Batch {
-    const outputs = createOutputs()
-    outputs.copy.append(row)
-    outputs.copy.append({ ...row, offset: 8 })
-    outputs.counters.stored = 2
-    return {
-      position: { ...position, ...change },
-      outputs,
-      checkpoint: Buffer.from('state'),
-      latest: [],
-      topicKey: 1,
-      detectedBy: 'consumer-1',
-      alertTopic: 'alerts',
-      groups: { sensors: 3, window: 60 },
-    }
-  }
-
-  const seen = async () => {
-    const [found] = await sql`select next_offset, stored, (select count(*) from readings) as readings,
-      (select max(at_offset) from partition_checkpoints) as checkpoint from partition_progress`
-    return found
-  }
-
-  test('moves the offset, the rows, the counters and the checkpoint together', async () => {
-    await storeBatch(sql, batch())
-    expect(await seen()).toEqual({ next_offset: 12, stored: 2, readings: 2, checkpoint: 12 })
-  })
-
-  test.each([
-    [1, 'an older epoch: somebody else has claimed it', { epoch: 2 }],
-    [2, 'an offset that was already stored: a redelivery', { expected: 8, next: 10 }],
-    [3, 'an offset further on: something in between is missing', { expected: 11, next: 13 }],
-    [4, 'another cluster', { clusterId: 'd' }],
-    [5, 'another partition', { partition: 1 }],
-  ])('writes nothing for %d. %s', async (_number, _what, change) => {
-    await expect(storeBatch(sql, batch(change))).rejects.toBeInstanceOf(Fenced)
-    expect(await seen()).toEqual({ next_offset: 10, stored: 0, readings: 0, checkpoint: null })
-  })
-
-  test('of two rivals with the same claim one writes, once', async () => {
-    const rivals = await Promise.allSettled([storeBatch(sql, batch()), storeBatch(other, batch())])
-    expect(rivals.map((one) => one.status).sort()).toEqual(['fulfilled', 'rejected'])
-    expect(await seen()).toEqual({ next_offset: 12, stored: 2, readings: 2, checkpoint: 12 })
-  })
-
-  test('keeps the offset when the transaction fails', async () => {
-    await sql`alter table readings add constraint unlucky check ("offset" <> 8)`
-    await expect(storeBatch(sql, batch())).rejects.toMatchObject({ code: '23514' })
-    expect(await seen()).toEqual({ next_offset: 10, stored: 0, readings: 0, checkpoint: null })
-  })
-
-  test('a COMMIT without an answer leaves either all or nothing, and the same batch again does not double it', async () => {
-    // The backend dies while it commits: a deferred trigger ends it there.
-    await sql.unsafe(`create function die() returns trigger language plpgsql as
-      $$ begin perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(1); return null; end $$;
-      create constraint trigger dies after insert on partition_checkpoints deferrable initially deferred
-        for each row execute function die()`)
-    const db = createDatabase(url, { name: 'dying', max: 1 })
-    const error = await storeBatch(db.sql, batch()).catch((e: unknown) => e)
-    expect(error).toBeInstanceOf(Error)
-    expect(error).not.toBeInstanceOf(Fenced)
-    db.renewAfter(error)
-    await other`drop trigger dies on partition_checkpoints`
-    expect(await seen()).toEqual({ next_offset: 10, stored: 0, readings: 0, checkpoint: null })
-    await storeBatch(db.sql, batch())
-    await expect(storeBatch(db.sql, batch())).rejects.toBeInstanceOf(Fenced)
-    expect(await seen()).toEqual({ next_offset: 12, stored: 2, readings: 2, checkpoint: 12 })
-    await db.close()
   })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { createCopyBuffer, type ReadingRow } from '../../lib/ingest/copy.ts'
-import { readRows } from './rows.ts'
+import { rowsOf } from '../../lib/ingest/rows.ts'
 
 const int16 = fc.integer({ min: -32_768, max: 32_767 })
 const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
@@ -28,7 +28,7 @@ describe('createCopyBuffer()', () => {
         const copy = createCopyBuffer(bytes)
         for (const one of rows) copy.append(one)
         expect(copy.rows).toBe(rows.length)
-        expect(readRows(copy.finish())).toEqual(rows)
+        expect(rowsOf(copy.finish())).toEqual(rows)
       }),
       { numRuns: 500 },
     )
@@ -41,8 +41,8 @@ describe('createCopyBuffer()', () => {
     const first = copy.finish()
     expect(copy.rows).toBe(0)
     copy.append(two)
-    expect(readRows(first)).toEqual([one])
-    expect(readRows(copy.finish())).toEqual([two])
-    expect(readRows(copy.finish())).toEqual([])
+    expect(rowsOf(first)).toEqual([one])
+    expect(rowsOf(copy.finish())).toEqual([two])
+    expect(rowsOf(copy.finish())).toEqual([])
   })
 })

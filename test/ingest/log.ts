@@ -3,7 +3,7 @@ import { identityOf } from '../../lib/ingest/identity.ts'
 import { createOutputs, type Message, type Outputs } from '../../lib/ingest/outputs.ts'
 import { createProcessor, createState, type PartitionState } from '../../lib/ingest/partition.ts'
 import { defaultBook, rulesOf } from '../alarm/log.ts'
-import { readRows } from './rows.ts'
+import { rowsOf } from '../../lib/ingest/rows.ts'
 
 /** A log written by hand, and what comes of it without a database. */
 const BEGAN = Date.UTC(2026, 0, 1)
@@ -67,7 +67,7 @@ export function process(
 
 /** What the database would get: rows, alarms with their ids, dead letters, counters. */
 export interface Stored {
-  rows: ReturnType<typeof readRows>
+  rows: ReturnType<typeof rowsOf>
   raised: unknown[]
   cleared: unknown[]
   letters: number[]
@@ -81,7 +81,7 @@ export function storedOf(batches: readonly Outputs[]): Stored {
       counters[name] += batch.counters[name]
   }
   return {
-    rows: batches.flatMap((batch) => readRows(batch.copy.finish())),
+    rows: batches.flatMap((batch) => rowsOf(batch.copy.finish())),
     raised: batches.flatMap((batch) => batch.raised),
     cleared: batches.flatMap((batch) => batch.cleared),
     letters: batches.flatMap((batch) => batch.deadLetters.map((letter) => letter.message.offset)),
