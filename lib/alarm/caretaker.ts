@@ -1,4 +1,4 @@
-import { ask, type Database } from '../db/connect.ts'
+import { ask, type Database, type Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { sleep } from '../run.ts'
 import { alarmId } from './id.ts'
@@ -35,17 +35,20 @@ export async function runCaretaker(options: CaretakerOptions, signal: AbortSigna
 }
 
 export async function careOnce(options: CaretakerOptions): Promise<void> {
-  await liftShelves(options)
-  await raiseProducers(options)
-  await clearProducers(options)
+  const [due] = await ask('look for what time has brought', lookForDue(options.database.sql))
+  if (due?.shelves) await liftShelves(options)
+  if (due?.down) await raiseProducers(options)
+  if (due?.back) await clearProducers(options)
+}
+
+/** One question of every look: mostly there is nothing to do. */
+function lookForDue(sql: Sql) {
+  return sql<{ shelves: boolean; down: boolean; back: boolean }[]>`
+    select exists (select 1 from alerts where shelved_until <= now() and (active or not acknowledged)) as shelves,
+      exists (${downProducers(sql)}) as down, exists (${backProducers(sql)}) as back`
 }
 
 async function liftShelves({ database, consumerId, alertTopic }: CaretakerOptions): Promise<void> {
-  const due = await ask(
-    'look for shelves that have ended',
-    database.sql`select 1 from alerts where shelved_until <= now() and (active or not acknowledged) limit 1`,
-  )
-  if (due.length === 0) return
   await ask(
     'lift shelves',
     database.sql.begin(async (tx) => {
@@ -76,17 +79,26 @@ interface DownProducer {
   heartbeat_us: number
 }
 
+function downProducers(sql: Sql) {
+  return sql<DownProducer[]>`
+    select producer_id, sensor_type, status, last_heartbeat,
+      round(extract(epoch from last_heartbeat) * 1e6)::float8 as heartbeat_us
+    from producer_health p
+    where status <> 'finished' and last_heartbeat < now() - ${DOWN_AFTER}::interval
+      and last_heartbeat > now() - ${FORGOTTEN_AFTER}::interval
+      and not exists (select 1 from alerts a where a.active and a.rule_id = ${PRODUCER_RULE} and a.sensor_id = p.producer_id)`
+}
+
+function backProducers(sql: Sql) {
+  return sql<{ alert_id: string }[]>`
+    select a.alert_id from alerts a left join producer_health p on p.producer_id = a.sensor_id
+    where a.active and a.rule_id = ${PRODUCER_RULE}
+      and (p.producer_id is null or p.status = 'finished'
+        or p.last_heartbeat > now() - interval '3 seconds' and p.status not in ('stopped', 'failed'))`
+}
+
 async function raiseProducers({ database, consumerId, alertTopic }: CaretakerOptions): Promise<void> {
-  const down = await ask(
-    'look for producers that are down',
-    database.sql<DownProducer[]>`
-      select producer_id, sensor_type, status, last_heartbeat,
-        round(extract(epoch from last_heartbeat) * 1e6)::float8 as heartbeat_us
-      from producer_health p
-      where status <> 'finished' and last_heartbeat < now() - ${DOWN_AFTER}::interval
-        and last_heartbeat > now() - ${FORGOTTEN_AFTER}::interval
-        and not exists (select 1 from alerts a where a.active and a.rule_id = ${PRODUCER_RULE} and a.sensor_id = p.producer_id)`,
-  )
+  const down = await ask('look for producers that are down', downProducers(database.sql))
   for (const producer of down) {
     const source = { topic: 'producer_health', partition: 0, offset: producer.heartbeat_us }
     const id = alarmId(PRODUCER_RULE, producer.producer_id, source)
@@ -119,13 +131,7 @@ async function raiseProducers({ database, consumerId, alertTopic }: CaretakerOpt
 }
 
 async function clearProducers({ database, consumerId, alertTopic }: CaretakerOptions): Promise<void> {
-  const back = await ask(
-    'look for producers that are back',
-    database.sql<{ alert_id: string }[]>`
-      select a.alert_id from alerts a left join producer_health p on p.producer_id = a.sensor_id
-      where a.active and a.rule_id = ${PRODUCER_RULE}
-        and (p.producer_id is null or p.status = 'finished' or p.last_heartbeat > now() - interval '3 seconds' and p.status not in ('stopped', 'failed'))`,
-  )
+  const back = await ask('look for producers that are back', backProducers(database.sql))
   for (const { alert_id } of back)
     await ask(
       'clear the alarm of a producer',

@@ -66,7 +66,6 @@ export function createConsumerHealth(database: Database, consumerId: string): Co
             end_to_end_ms_p50 = excluded.end_to_end_ms_p50, end_to_end_ms_p99 = excluded.end_to_end_ms_p99,
             errors = excluded.errors, last_error = excluded.last_error, last_error_at = excluded.last_error_at,
             paused_reason = excluded.paused_reason`
-        await database.sql`select pg_notify('health', '')`
       }),
     async rebalance(groupId, event) {
       const row = (type: string, gained: TopicPartition[], lost: TopicPartition[]) =>

@@ -2,7 +2,7 @@ import type { Books } from '../alarm/books.ts'
 import type { Database } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { metrics } from '../metrics.ts'
-import { encodeCheckpoint } from './checkpoint.ts'
+import { createCheckpointPace } from './checkpoint-pace.ts'
 import { claimPartition, LogEndsEarly, type LogRange } from './claim.ts'
 import type { Decoded, Decoder, Fault } from './decode.ts'
 import { createDecoding } from './decoding.ts'
@@ -67,9 +67,6 @@ export interface WorkerOptions {
 /** batches that wait while a transaction runs; bounds memory to a few MB a partition */
 const BACKLOG_BATCHES = 2
 const LATEST_EVERY_MS = 1000
-const CHECKPOINT_EVERY_MS = 2000
-/** A checkpoint may take a twentieth of the time: with many sensors it is written less often. */
-const CHECKPOINT_SHARE = 20
 /** A look at the log may be older than a rival's COMMIT, a new leader's high watermark may lag: for no longer than this. */
 const SURE_AFTER_MS = 15_000
 
@@ -90,10 +87,7 @@ export function createWorker(options: WorkerOptions): Worker {
   let gathered = 0
   let gatheredAt = 0
   let shownAt = 0
-  let checkpointAt = 0
-  let checkpointOffset = -1
-  let checkpointCostMs = 0
-  let checkpointForced = false
+  const pace = createCheckpointPace(now)
   const suspects = createSuspects()
   const decoding = createDecoding<Message>(options.decode, suspects.verdict)
   const stats = createStats()
@@ -148,8 +142,6 @@ export function createWorker(options: WorkerOptions): Worker {
       gathered = 0
       unshown = new Set(state.sensors.values())
       position = taken.readFrom
-      checkpointOffset = taken.readFrom
-      checkpointForced = false
     }
     epoch = taken.epoch
     stored = taken.nextOffset
@@ -158,7 +150,7 @@ export function createWorker(options: WorkerOptions): Worker {
     // Never judged before: the first book is in force from the first message on, also of what is read again.
     if (state.rules.version === 0 && !inForce.isPending()) inForce.takeNewest(state.rules, position, outputs)
     await silence.claimed()
-    checkpointAt = now()
+    if (taken.state) pace.keptAt(taken.readFrom)
     endsEarlySince = null
     owned = true
     log.info('partition.claimed', { topic, partition, epoch, next_offset: stored, read_from: position })
@@ -181,7 +173,7 @@ export function createWorker(options: WorkerOptions): Worker {
         decoded,
         identities,
       )
-      if (fetched.length > 0) checkpointForced = true
+      if (fetched.length > 0) pace.force()
       outputs.unspilled.push(...fetched)
     } catch (error) {
       if (owned && epoch === mine) fail(error)
@@ -228,17 +220,11 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function isDue(): boolean {
     if (position < stored) return false // still reading the log again: nothing of it is new
-    return position > stored || outputs.activated.length > 0 || isLatestDue() || isCheckpointDue()
+    return position > stored || outputs.activated.length > 0 || isLatestDue() || pace.isDue(position)
   }
 
   function isLatestDue(): boolean {
     return unshown.size > 0 && now() - shownAt >= LATEST_EVERY_MS
-  }
-
-  function isCheckpointDue(): boolean {
-    if (checkpointForced) return true
-    const every = Math.max(CHECKPOINT_EVERY_MS, checkpointCostMs * CHECKPOINT_SHARE)
-    return checkpointOffset !== position && now() - checkpointAt >= every
   }
 
   async function writeAll(): Promise<void> {
@@ -256,8 +242,8 @@ export function createWorker(options: WorkerOptions): Worker {
     for (const sensor of batch.touched) unshown.add(sensor)
     const showing = final || isLatestDue() ? unshown : null
     if (showing) unshown = new Set()
-    if (batch.spilled.length > 0) checkpointForced = true
-    const checkpoint = final || isCheckpointDue() ? encodeTimed() : null
+    if (batch.spilled.length > 0) pace.force()
+    const checkpoint = final || pace.isDue(position) ? pace.encode(state) : null
     const waitedMs = batch.copy.rows > 0 ? started - gatheredAt : 0
     try {
       await storeBatch(database.sql, {
@@ -279,10 +265,7 @@ export function createWorker(options: WorkerOptions): Worker {
     }
     stored = next
     if (showing) shownAt = now()
-    if (checkpoint) {
-      checkpointAt = now()
-      checkpointOffset = next
-    }
+    if (checkpoint) pace.keptAt(next)
     remember(stats.batchMs, now() - started + waitedMs)
     const endToEndMs = Number.isFinite(batch.newestMeasuredAt) ? now() - batch.newestMeasuredAt / 1000 : null
     if (endToEndMs !== null) remember(stats.endToEndMs, endToEndMs)
@@ -304,14 +287,6 @@ export function createWorker(options: WorkerOptions): Worker {
         writing = null
         write()
       })
-  }
-
-  function encodeTimed(): Buffer {
-    const started = performance.now()
-    const bytes = encodeCheckpoint(state)
-    checkpointCostMs = performance.now() - started
-    checkpointForced = false
-    return bytes
   }
 
   function fail(error: unknown): void {

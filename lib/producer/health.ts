@@ -56,7 +56,6 @@ export async function writeHealth(sql: Sql, r: ProducerReport): Promise<void> {
       dropped = excluded.dropped, rejected = excluded.rejected, messages_per_second = excluded.messages_per_second,
       expected_per_second = excluded.expected_per_second, errors = excluded.errors, last_error = excluded.last_error,
       last_error_at = excluded.last_error_at, kafka_reachable = excluded.kafka_reachable`
-  await sql`select pg_notify('health', '')`
 }
 
 export async function writeEvents(
