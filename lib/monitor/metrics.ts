@@ -1,4 +1,5 @@
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
+import { collectProcess } from '../metrics.ts'
 import { groupVerdict } from './lag.ts'
 import { alertState } from './present.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -22,10 +23,7 @@ export interface MetricsOptions {
 
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
-  // Counts of handles and requests that are no counters, under names that say they are.
-  for (const kind of ['handles', 'requests', 'resources'])
-    registry.removeSingleMetric(`nodejs_active_${kind}_total`)
+  collectProcess(registry)
   const series: (Gauge<string> | Counter<string>)[] = []
   const gauge = (name: string, help: string, labelNames: string[] = []) => {
     const g = new Gauge({ name, help, labelNames, registers: [registry] })
