@@ -161,6 +161,30 @@ create table incidents (
 CREATE INDEX incidents_by_time ON public.incidents USING btree (opened_at DESC);
 grant insert, select, update on incidents to monitor;
 
+create table machines (
+  factory_section text not null,
+  machine_id text not null,
+  channels jsonb not null default '[]'::jsonb,
+  next_minute timestamp with time zone,
+  state bytea,
+  state_version integer not null default 0,
+  commissioning integer,
+  baseline_since timestamp with time zone,
+  baseline_by text,
+  baseline_reason text,
+  condition text not null default 'commissioning'::text,
+  score double precision not null default 0,
+  contributions jsonb not null default '[]'::jsonb,
+  alert_id uuid,
+  rule_id text,
+  peak_score double precision,
+  updated_at timestamp with time zone not null default now(),
+  constraint machines_pkey PRIMARY KEY (factory_section, machine_id),
+  constraint condition_is_known CHECK ((condition = ANY (ARRAY['commissioning'::text, 'normal'::text, 'alarmed'::text])))
+);
+grant insert, select, update on machines to consumer;
+grant insert, select, update on machines to monitor;
+
 create table notification_cursors (
   channel text not null,
   transaction xid8 not null,
@@ -455,6 +479,7 @@ create table sensors (
   constraint sensor_is_described_once UNIQUE NULLS NOT DISTINCT (sensor_id, sensor_type, unit, factory_section, machine_id, zone, warning_threshold, critical_threshold),
   constraint sensors_pkey PRIMARY KEY (sensor_key)
 );
+CREATE INDEX sensors_by_machine ON public.sensors USING btree (machine_id);
 grant insert, select, update on sensors to consumer;
 grant select on sensors to monitor;
 grant select on sensors to producer;

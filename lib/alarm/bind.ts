@@ -9,11 +9,11 @@ import { physical } from '../detect/physical.ts'
 import { quality } from '../detect/quality.ts'
 import { silence, type SilenceRule, type SilenceState } from '../detect/silence.ts'
 import { vibration } from '../detect/vibration.ts'
-import type { Rule, RuleOf } from './rulebook.ts'
+import type { RuleOf, SensorRule } from './rulebook.ts'
 
 /** A rule with its detector and the detector's parameters, the type of its state forgotten. */
 export interface BoundRule {
-  readonly rule: Rule
+  readonly rule: SensorRule
   /** of the book that it stands in */
   readonly version: number
   readonly detector: string
@@ -27,7 +27,7 @@ export interface BoundRule {
   decode(bytes: Uint8Array, version: number): object | null
 }
 
-export function bind(rule: Rule, version: number): BoundRule {
+export function bind(rule: SensorRule, version: number): BoundRule {
   switch (rule.kind) {
     case 'limit':
       return bound(rule, version, limits, limitOf(rule), false)
@@ -120,7 +120,7 @@ export function rhythmOf(rule: BoundRule, state: object | null): SilenceState | 
 }
 
 function bound<State extends object, Parameters>(
-  rule: Rule,
+  rule: SensorRule,
   version: number,
   detector: Detector<State, Parameters>,
   parameters: Parameters,

@@ -38,7 +38,7 @@ export async function formGroups(
 ): Promise<Map<string, string>> {
   const suppressed = new Map<string, string>()
   const machines = Map.groupBy(
-    raised.filter((a) => a.location.machine_id !== '' && a.rule_id !== GROUP_RULE),
+    raised.filter((a) => a.location.machine_id !== '' && a.sensor_type !== 'machine'),
     (a) => a.location.machine_id,
   )
   for (const machine of [...machines.keys()].sort()) {
@@ -63,7 +63,7 @@ async function groupOf(
 ): Promise<string | null> {
   const near = await tx<Member[]>`
     select alert_id, sensor_id, severity, group_id from alerts
-    where active and rule_id <> ${GROUP_RULE} and location->>'machine_id' = ${alarm.location.machine_id}
+    where active and sensor_type <> 'machine' and location->>'machine_id' = ${alarm.location.machine_id}
       and location->>'factory_section' = ${alarm.location.factory_section}
       and "timestamp" between ${alarm.timestamp}::timestamptz - make_interval(secs => ${rule.window})
         and ${alarm.timestamp}::timestamptz + make_interval(secs => ${rule.window})

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { parseDuration } from '../kinds.ts'
 import { DEFAULT_ADAPTIVE_RULE } from '../detect/adaptive.ts'
 import { DEFAULT_BASELINE_RULE } from '../detect/baseline.ts'
+import { DEFAULT_EQUIPMENT_RULE } from '../detect/equipment.ts'
 import { DEFAULT_QUALITY_RULE } from '../detect/quality.ts'
 import { DEFAULT_VIBRATION_RULE, MACHINE_CLASSES, type MachineClass } from '../detect/vibration.ts'
 import { EXIT, Stop } from '../run.ts'
@@ -52,6 +53,7 @@ export const RULE_KINDS = [
   'vibration',
   'energy',
   'silence',
+  'equipment',
 ] as const
 export type RuleKind = (typeof RULE_KINDS)[number]
 
@@ -155,8 +157,22 @@ export const rule = z.discriminatedUnion('kind', [
     /** nobody is called silent so soon after this consumer took the partition over */
     settle: seconds.prefault('15s'),
   }),
+  z
+    .strictObject({
+      ...common,
+      kind: z.literal('equipment'),
+      threshold: above0.default(DEFAULT_EQUIPMENT_RULE.threshold),
+      /** minutes that are the baseline: less than a day would take the daily round for wear */
+      commissioning: z.int().min(60).max(100_000).default(1440),
+    })
+    .refine(
+      ({ applies: { topics, sensor_types, sensor_ids } }) => !(topics ?? sensor_types ?? sensor_ids),
+      'is for whole machines: applies can name machine_ids only',
+    ),
 ])
 export type Rule = z.infer<typeof rule>
+/** judged reading by reading, sensor by sensor; the others are judged machine by machine */
+export type SensorRule = Exclude<Rule, { kind: 'equipment' }>
 export type RuleOf<Kind extends RuleKind> = Extract<Rule, { kind: Kind }>
 
 export const rulebook = z

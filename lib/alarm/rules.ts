@@ -2,7 +2,7 @@ import type { Reading } from '../reading.ts'
 import { bind, limitOf, type BoundRule } from './bind.ts'
 import { isBeyond, type LimitRule } from '../detect/limits.ts'
 import { isOutside, type PhysicalRule } from '../detect/physical.ts'
-import type { Rule, RuleBook } from './rulebook.ts'
+import type { RuleBook, RuleOf, SensorRule } from './rulebook.ts'
 
 /** A version of the rule book, ready to judge. */
 export interface Rules {
@@ -10,6 +10,8 @@ export interface Rules {
   readonly book: RuleBook
   /** the rules for a sensor as it describes itself, in the book's order: limits speak before what yields to them */
   of(topic: string, sensor: Pick<Reading, 'sensorId' | 'sensorType' | 'location'>): SensorRules
+  /** the rule for the machine as a whole: the first that names it, or that names none */
+  ofMachine(machineId: string): RuleOf<'equipment'> | null
 }
 
 export interface SensorRules {
@@ -24,10 +26,13 @@ export const NO_RULES: Rules = {
   version: 0,
   book: { groups: { sensors: 3, window: 60 }, rules: [] },
   of: () => ({ bound: [], levelOf: () => 0, isOutOfRange: () => false }),
+  ofMachine: () => null,
 }
 
 export function createRules(version: number, book: RuleBook): Rules {
-  const inForce = book.rules.filter((rule) => rule.enabled).map((rule) => bind(rule, version))
+  const enabled = book.rules.filter((rule) => rule.enabled)
+  const machines = enabled.filter((rule) => rule.kind === 'equipment')
+  const inForce = enabled.filter((rule) => rule.kind !== 'equipment').map((rule) => bind(rule, version))
   // rules that yield come after those that they may yield to
   inForce.sort((a, b) => a.rule.yields_to.length - b.rule.yields_to.length)
   /** most sensors share their rules: made once for each different list */
@@ -42,11 +47,13 @@ export function createRules(version: number, book: RuleBook): Rules {
       if (!rules) made.set(key, (rules = sensorRules(mine)))
       return rules
     },
+    ofMachine: (machineId) =>
+      machines.find(({ applies }) => applies.machine_ids?.includes(machineId) ?? true) ?? null,
   }
 }
 
 function appliesTo(
-  { applies }: Rule,
+  { applies }: SensorRule,
   topic: string,
   { sensorId, sensorType, location }: Pick<Reading, 'sensorId' | 'sensorType' | 'location'>,
 ): boolean {

@@ -41,6 +41,7 @@ export interface EquipmentDetector {
   /** `reasons` name the channel in `channel`, loudest first */
   step(state: EquipmentState, sample: MachineSample, rule: EquipmentRule): Verdict
   encode(state: EquipmentState): Uint8Array
+  /** bytes of fewer channels are continued from, too: the new ones are commissioned by themselves */
   decode(bytes: Uint8Array, version: number): EquipmentState | null
 }
 
@@ -92,11 +93,38 @@ export function equipment(channels: number): EquipmentDetector {
     create: () => ({ numbers: new Float64Array(length) }),
     step: (state, sample, rule) => step(state.numbers, channels, sample, rule),
     encode: ({ numbers }) => new Uint8Array(numbers.buffer.slice(0)),
-    decode: (bytes, version) =>
-      version === VERSION && bytes.length === 8 * length
-        ? { numbers: new Float64Array(Uint8Array.from(bytes).buffer) }
-        : null,
+    decode(bytes, version) {
+      const known = bytes.length / 8
+      if (version !== VERSION || known > length || (known - HEADER) % FIELDS !== 0) return null
+      const numbers = new Float64Array(length)
+      numbers.set(new Float64Array(Uint8Array.from(bytes).buffer))
+      return { numbers }
+    },
   }
+}
+
+/** What one channel has to do with the condition of its machine. */
+export interface Contribution {
+  channel: number
+  /** 0 … 1: how much of its commissioning is done */
+  commissioned: number
+  /** distances from the baseline, in swings of the healthy machine; they count with their 4th powers */
+  level: number
+  activity: number
+  /** of the whole condition, 0 … 1 */
+  share: number
+}
+
+export function contributionsOf({ numbers: s }: EquipmentState, rule: EquipmentRule): Contribution[] {
+  const found = Array.from({ length: (s.length - HEADER) / FIELDS }, (_, channel) => {
+    const o = HEADER + FIELDS * channel
+    const activity = RESTLESS_WEIGHT * s[o + RESTLESS_DISTANCE]!
+    const commissioned = Math.min(1, s[o + N]! / rule.commissioning)
+    return { channel, commissioned, level: s[o + DISTANCE]!, activity }
+  })
+  const power = (c: { level: number; activity: number }) => c.level ** 4 + c.activity ** 4
+  const all = found.reduce((sum, c) => sum + power(c), 0)
+  return found.map((c) => ({ ...c, share: all > 0 ? power(c) / all : 0 }))
 }
 
 function step(s: Float64Array, channels: number, sample: MachineSample, rule: EquipmentRule): Verdict {

@@ -1,6 +1,7 @@
 import { runRelay } from '../alarm/relay.ts'
 import { createBooks, seedBook } from '../alarm/books.ts'
 import { runCaretaker } from '../alarm/caretaker.ts'
+import { runMachineWatch } from '../alarm/machine-watch.ts'
 import { runNotifiers } from '../alarm/notify.ts'
 import { touchAlive } from '../alive.ts'
 import { SchemaPending } from '../avro/reader.ts'
@@ -243,6 +244,10 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       books.follow(reporting.signal),
       runCaretaker(
         { database: relayDatabase, consumerId: config.CONSUMER_ID, alertTopic: config.ALERT_TOPIC },
+        reporting.signal,
+      ),
+      runMachineWatch(
+        { database: relayDatabase, books, consumerId: config.CONSUMER_ID, alertTopic: config.ALERT_TOPIC },
         reporting.signal,
       ),
       runNotifiers(config, relayDatabase, reporting.signal),

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { DEFAULT_EQUIPMENT_RULE, equipment } from '../../lib/detect/equipment.ts'
+import { contributionsOf, DEFAULT_EQUIPMENT_RULE, equipment } from '../../lib/detect/equipment.ts'
 import { IGNORED, type Verdict } from '../../lib/detect/detector.ts'
 import { explain } from '../../lib/detect/explain.ts'
 import { createNoise } from '../../lib/fleet/random.ts'
@@ -74,6 +74,19 @@ test('channels may come one by one: a missing value changes nothing', () => {
   expect(first).toBeLessThan(620 * CHANNELS)
 })
 
+test('a channel that is added later is commissioned by itself, the others go on', () => {
+  const moments = machine('a', (x, c, i) => (c === 1 && i >= 900 ? x - 5 : x))
+  const three = equipment(CHANNELS - 1)
+  const before = three.create()
+  for (const m of moments.slice(0, 450)) three.step(before, { ...m, values: m.values.slice(0, -1) }, rule)
+  const state = detector.decode(three.encode(before), three.version)!
+  const verdicts = run(moments.slice(450), state)
+  expect(contributionsOf(state, rule).map((c) => c.commissioned)).toEqual([1, 1, 1, 1])
+  expect(contributionsOf(state, rule)[1]!.share).toBeGreaterThan(0.9)
+  expect(active(verdicts.slice(0, 450))).not.toContain('1')
+  expect(verdicts.findIndex((v) => v.active)).toBeGreaterThanOrEqual(450)
+})
+
 test('continues bit for bit from what it encoded; repeats are IGNORED; other versions are not continued', () => {
   const moments = machine('a', (x, c, i) => (c === 1 && i >= 600 ? x - 5 : x))
   fc.assert(
@@ -91,7 +104,7 @@ test('continues bit for bit from what it encoded; repeats are IGNORED; other ver
   )
   const bytes = detector.encode(detector.create())
   expect(detector.decode(bytes, detector.version + 1)).toBeNull()
-  expect(equipment(CHANNELS + 1).decode(bytes, detector.version)).toBeNull()
+  expect(equipment(CHANNELS - 1).decode(bytes, detector.version)).toBeNull()
 })
 
 test('other units and another zero of any channel give the same alarms', () => {
