@@ -147,6 +147,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
   const group: Group = createGroup({
     clients,
     groupId: config.CONSUMER_GROUP,
+    predecessor: () => health.lastMember(config.CONSUMER_GROUP),
     topics: [...decoders.keys()],
     owner,
     onRebalance(event) {

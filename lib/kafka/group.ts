@@ -56,6 +56,11 @@ export interface GroupOptions {
   clients: KafkaClients
   groupId: string
   topics: string[]
+  /**
+   * the member that this process takes the place of: it is dead, or must be treated so. The group is told, else every
+   * partition would stand still until its session ends
+   */
+  predecessor: () => Promise<string | null>
   owner: PartitionOwner
   onRebalance: (event: Rebalance) => void
   /** kafkajs has given up, or nothing moves although there is something to read: the process should end and start afresh */
@@ -236,6 +241,19 @@ export function createGroup(options: GroupOptions): Group {
     }
   }
 
+  /** Best effort: without it the group finds out by itself, ten seconds later. */
+  async function removePredecessor(): Promise<void> {
+    try {
+      const memberId = await options.predecessor()
+      if (memberId === null) return
+      await view.ask('take the predecessor out of the group', (admin) =>
+        admin.removeGroupMembers(options.groupId, [memberId]),
+      )
+    } catch (error) {
+      log.info('group.predecessor_stays', { error: error as Error })
+    }
+  }
+
   function watchProgress(): void {
     for (const u of unclaimed.values()) {
       if (u.kafka && Date.now() - u.since > UNCLAIMED_MS) {
@@ -251,6 +269,7 @@ export function createGroup(options: GroupOptions): Group {
     view,
     async start() {
       await consumer.connect()
+      await removePredecessor()
       await consumer.subscribe({ topics, fromBeginning: true })
       await consumer.run({
         autoCommit: false,

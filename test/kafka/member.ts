@@ -1,0 +1,38 @@
+import { kafkaClients } from '../../lib/kafka/client.ts'
+import { createGroup, type Rebalance } from '../../lib/kafka/group.ts'
+
+/** A member of a group that reads nothing. As a program (`bun member.ts BROKERS TOPIC GROUP`) it prints its member id once it is in. */
+export function joinGroup(
+  brokers: string[],
+  topic: string,
+  groupId: string,
+  predecessor: string | null,
+  onRebalance: (event: Rebalance) => void,
+) {
+  const group = createGroup({
+    clients: kafkaClients({ brokers, clientId: 'test' }),
+    groupId,
+    topics: [topic],
+    predecessor: async () => predecessor,
+    owner: {
+      claim: async (_topic, _partition, range) => range.high,
+      take: async () => {},
+      isBacklogged: () => false,
+      drained: async () => {},
+      release: () => {},
+      isFinal: () => false,
+    },
+    onRebalance,
+    onDead: (reason) => {
+      throw new Error(reason)
+    },
+  })
+  return group
+}
+
+if (import.meta.main) {
+  const [brokers = '', topic = '', groupId = ''] = process.argv.slice(2)
+  await joinGroup(brokers.split(','), topic, groupId, null, (event) => {
+    if (event.type === 'rebalance_complete') console.log(event.memberId)
+  }).start()
+}
