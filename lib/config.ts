@@ -139,6 +139,33 @@ export const environment = z.object({
   MACHINE_ID: about(text.default('machine-001'), 'Fleet factory', 'Machine, for SENSOR_ID'),
   ZONE: about(text.default('zone-a'), 'Fleet factory', 'Zone, for SENSOR_ID'),
 
+  SODA_CONFIG: about(
+    text.default('config/factory_config.json'),
+    'Fleet soda',
+    'Which soda each line makes, how many, on which sensor',
+  ),
+  SODA_FACTORIES: about(
+    positive.max(1000).optional(),
+    'Fleet soda',
+    'Factories F1 … FN; default F1 to F3 and what else SODA_CONFIG names',
+  ),
+  SODA_TOPIC: about(text.default('SENSOR_READINGS'), 'Fleet soda', 'Readings of production lines'),
+  SODA_HEARTBEAT_TOPIC: about(
+    text.default('SENSOR_HEARTBEAT'),
+    'Fleet soda',
+    'Signs of life of their sensors',
+  ),
+  SODA_CYCLE: about(
+    duration.default(3500),
+    'Fleet soda',
+    'Planned time for one item: what a line’s pace is compared with; default 3.5s, the middle of 2 to 5',
+  ),
+  SODA_GOOD_FROM: about(
+    count.max(100).default(10),
+    'Fleet soda',
+    'Items that measure fewer points than this count as rejects',
+  ),
+
   SENSOR_COUNT: about(positive.default(1000), 'Fleet iot', 'Devices'),
   SENSOR_INTERVAL: about(duration.default(2000), 'Fleet iot', 'Interval of each device; default 2s'),
   SCHEMA_REGISTRY_URL: about(

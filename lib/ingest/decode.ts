@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Heartbeat, LineReading } from '../line.ts'
 import {
   factoryMessage,
   fromFactoryMessage,
@@ -42,7 +43,13 @@ export interface Decoded {
   readings: Reading[]
   /** fields that the schema does not know: ignored, and counted */
   unknownFields: number
+  /** what the message says of a production line, beside its readings */
+  fact?: Fact
+  /** signs of life: judged for silence and counted, but no rows of their own */
+  isCounted?: boolean
 }
+
+export type Fact = ({ kind: 'line' } & LineReading) | ({ kind: 'heartbeat' } & Heartbeat)
 
 export interface Decoder {
   /** Throws SchemaPending where what says how to decode it cannot be had now (Avro); nothing else. */
@@ -57,14 +64,9 @@ const REQUIRED_FIELDS = Object.values(factoryMessage.shape).filter((type) => !ty
 
 /** Bytes of topic sensor-data → one reading. Never throws: whatever is wrong comes back as a Fault. */
 export function decodeFactory(value: Buffer | null): Decoded | Fault {
-  const text = jsonText(value)
-  if (text instanceof Fault) return text
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch (error) {
-    return new Fault('decode', `is not JSON: ${brief(error)}`)
-  }
+  const json = parseJson(value)
+  if (json instanceof Fault) return json
+  const { text, parsed } = json
   if (!isCertainlyValid(parsed)) {
     const checked = factoryMessage.safeParse(parsed)
     if (!checked.success) return new Fault('schema', issuesOf(checked.error))
@@ -74,7 +76,7 @@ export function decodeFactory(value: Buffer | null): Decoded | Fault {
 }
 
 function finish(text: string, message: FactoryMessage, fields: number): Decoded | Fault {
-  if (message.value === 0 && isUnderflow(text)) {
+  if (message.value === 0 && isUnderflow(text, 'value')) {
     return new Fault('schema', 'value: is smaller than a double can hold, it would become 0')
   }
   let known = REQUIRED_FIELDS
@@ -89,11 +91,22 @@ function finish(text: string, message: FactoryMessage, fields: number): Decoded 
 }
 
 /** 1e-400 parses to 0 without a word: a zero that has a digit other than 0 before its exponent. Asked for zeros only. */
-function isUnderflow(text: string): boolean {
+export function isUnderflow(text: string, field: string): boolean {
   const literals = JSON.parse(text, (key, value, context?: { source?: string }) =>
-    key === 'value' && value === 0 ? { literal: context?.source ?? '0' } : value,
-  ) as { value: { literal: string } }
-  return /^[^eE]*[1-9]/.test(literals.value.literal)
+    key === field && value === 0 ? { literal: context?.source ?? '0' } : value,
+  ) as Record<string, { literal: string }>
+  return /^[^eE]*[1-9]/.test(literals[field]?.literal ?? '')
+}
+
+/** The value as JSON, with its text. */
+export function parseJson(value: Buffer | null): Fault | { text: string; parsed: unknown } {
+  const text = jsonText(value)
+  if (text instanceof Fault) return text
+  try {
+    return { text, parsed: JSON.parse(text) as unknown }
+  } catch (error) {
+    return new Fault('decode', `is not JSON: ${brief(error)}`)
+  }
 }
 
 /** There is something, and no more than a message may have. */
@@ -120,7 +133,7 @@ function jsonText(given: Buffer | null): string | Fault {
   }
 }
 
-function issuesOf(error: z.ZodError): string {
+export function issuesOf(error: z.ZodError): string {
   return error.issues
     .slice(0, 5)
     .map((issue) => `${issue.path.join('.') || 'message'}: ${issue.message}`)
@@ -131,7 +144,7 @@ function brief(error: unknown): string {
   return error instanceof Error ? error.message.slice(0, 200) : 'unreadable'
 }
 
-function fieldCount(parsed: unknown): number {
+export function fieldCount(parsed: unknown): number {
   return typeof parsed === 'object' && parsed !== null ? Object.keys(parsed).length : 0
 }
 
