@@ -11,8 +11,19 @@ export interface Fleet<What extends Carried = Reading> {
    * Batches of what is due, never empty. Ends when the fleet is finished or the signal aborts. Whoever iterates sets
    * the pace: nothing more is measured ahead while a batch is being taken.
    */
-  readings(signal: AbortSignal): AsyncIterable<Measured<What>[]>
+  readings(signal: AbortSignal, past?: Past): AsyncIterable<Measured<What>[]>
+  /** what came of it, for people: lines of text, asked for at the end */
+  results?(): string[]
 }
+
+/** What an earlier life of this producer left in its spool. */
+export interface Past {
+  /** the newest memo of each name */
+  memos: ReadonlyMap<string, string>
+  /** messages accepted and not yet sent */
+  unsent: number
+}
+export const NO_PAST: Past = { memos: new Map(), unsent: 0 }
 
 /** A message carries one reading, several (a device that measures two things) or none (a heartbeat). */
 export type Carried = Reading | readonly Reading[]
@@ -22,6 +33,8 @@ export interface Measured<What extends Carried = Reading> {
   topic: string
   key: string
   reading: What
+  /** for a later life: true in the commit that accepts this message, or not at all */
+  memo?: { name: string; text: string }
   /** the Kafka value, once the spool has given the reading its identity */
   encode(id: Identity): string | Uint8Array
 }

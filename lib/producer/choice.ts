@@ -6,16 +6,21 @@ import type { Config } from '../config.ts'
 import { DEVICE_TOPIC } from '../device.ts'
 import { createDevices } from '../fleet/devices.ts'
 import type { Episode } from '../fleet/episodes.ts'
-import type { Carried, Fleet } from '../fleet/fleet.ts'
+import type { Carried, Fleet, Measured } from '../fleet/fleet.ts'
 import { totalRate } from '../fleet/layout.ts'
 import { createPlant, plantOptions } from '../fleet/plant.ts'
 import { createReplay } from '../fleet/replay.ts'
+import { planSoda, readSodaPlan } from '../fleet/soda-plan.ts'
+import { createSoda } from '../fleet/soda.ts'
 import { EXIT, Stop } from '../run.ts'
 import { parseMicrosAssumingUtc, type Micros } from '../time.ts'
 
 export const HELP = `bun run producer.ts: measures, keeps on disk what it has accepted, and sends it to Kafka.
 
-  --fleet factory|iot        who measures (default: FLEET): the plant's sensors, or a thousand devices in Avro
+  --fleet factory|soda|iot   who measures (default: FLEET): the plant's sensors, production lines with a target, or a
+                             thousand devices in Avro
+    --config FILE            soda: what each line makes (default: SODA_CONFIG)
+    --factories N            soda: F1 to FN (default: SODA_FACTORIES, else F1 to F3 and what else the file names)
   --seed N                   seed of the simulation (default: SEED)
   --rate N                   load: so many messages a second in total
   --print N [--start TIME]   prints N readings on stdout instead of sending them; same seed and start, same bytes
@@ -36,6 +41,8 @@ what is still in the spool · 78 configuration`
 
 const FLAGS = {
   fleet: { type: 'string' },
+  config: { type: 'string' },
+  factories: { type: 'string' },
   seed: { type: 'string' },
   rate: { type: 'string' },
   print: { type: 'string' },
@@ -66,14 +73,19 @@ export interface Choice {
   fleet: Fleet<Carried>
   producerId: string
   expectedPerSecond: number | null
+  /** the text that stands for a message on standard output while Kafka is missing; null: it is not shown */
+  shown?: (measured: Measured<Carried>) => string | null
 }
 
 export function chooseFleet(flags: Flags, config: Config, onEpisode: (episode: Episode) => void): Choice {
   if (flags.replay !== undefined) return chooseReplay(flags, flags.replay, config)
   const fleet = flags.fleet ?? (config.FLEET === 'all' ? 'factory' : config.FLEET)
   const rate = flags.rate === undefined ? null : positive('--rate', flags.rate)
+  if (fleet === 'soda') return chooseSoda(flags, config)
+  if (flags.config !== undefined || flags.factories !== undefined)
+    throw usage(`--config and --factories are for --fleet soda: got --fleet ${fleet}`)
   if (fleet === 'iot') return chooseDevices(flags, config, rate, onEpisode)
-  if (fleet !== 'factory') throw usage(`--fleet must be factory or iot: got "${fleet}"`)
+  if (fleet !== 'factory') throw usage(`--fleet must be factory, soda or iot: got "${fleet}"`)
   const plant = createPlant({ ...plantOptions(config), seed: seedOf(flags, config), rate, onEpisode })
   const usual = config.SENSOR_TYPE ? `${config.SENSOR_TYPE}-sensor` : 'plant'
   return {
@@ -81,6 +93,27 @@ export function chooseFleet(flags: Flags, config: Config, onEpisode: (episode: E
     producerId: config.PRODUCER_ID ?? (rate === null ? usual : `${usual}-load`),
     expectedPerSecond: totalRate(plant.sensors.map((s) => s.plan)),
   }
+}
+
+function chooseSoda(flags: Flags, config: Config): Choice {
+  const file = flags.config ?? config.SODA_CONFIG
+  const seed = seedOf(flags, config)
+  const plan = planSoda({ text: readSodaPlan(file), file, factories: factoriesOf(flags, config), seed })
+  const topics = { readingsTopic: config.SODA_TOPIC, heartbeatTopic: config.SODA_HEARTBEAT_TOPIC }
+  return {
+    fleet: createSoda({ ...topics, plan, seed }),
+    producerId: config.PRODUCER_ID ?? 'soda',
+    expectedPerSecond: null, // lines end one after the other
+    shown: (m) => (m.topic === topics.readingsTopic ? String(m.encode({ runId: '', seq: 0 })) : null),
+  }
+}
+
+function factoriesOf(flags: Flags, config: Config): number | null {
+  if (flags.factories === undefined) return config.SODA_FACTORIES ?? null
+  const count = positive('--factories', flags.factories)
+  if (!Number.isInteger(count) || count > 1000)
+    throw usage(`--factories must be a whole number from 1 to 1000: got "${flags.factories}"`)
+  return count
 }
 
 function chooseDevices(

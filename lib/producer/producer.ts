@@ -9,6 +9,7 @@ import { topicPlan } from '../topics.ts'
 import { appendTruth, truthFile } from '../fleet/truth.ts'
 import type { Choice } from './choice.ts'
 import type { ProducerReport, ProducerStatus } from './health.ts'
+import { createDisplay } from './display.ts'
 import { startReporter } from './reporter.ts'
 import type { Episode } from '../fleet/episodes.ts'
 
@@ -29,7 +30,7 @@ export async function runProducer(
   choose: (onEpisode: (episode: Episode) => void) => Choice,
   signal: AbortSignal,
 ): Promise<number> {
-  const { fleet, producerId, expectedPerSecond } = choose((episode) => {
+  const { fleet, producerId, expectedPerSecond, shown } = choose((episode) => {
     writeTruth(episode)
     reporter.episode(episode)
   })
@@ -37,7 +38,7 @@ export async function runProducer(
   const startedAt = new Date()
   let status: ProducerStatus = 'starting'
 
-  const plan = topicPlan(config)
+  const plan = topicPlan({ ...config, FLEET: 'all' }) // whichever fleet a flag chose
   const partitions = new Map(plan.map((t) => [t.topic, t.partitions]))
   const spool = openSpool({
     directory: config.SPOOL_DIR,
@@ -85,12 +86,16 @@ export async function runProducer(
   })
   log.info('producer.started', { fleet: fleet.name, run_id: spool.runId, ...spooledOf(spool) })
 
+  const display = shown ? createDisplay(shown) : null
   try {
     status = 'active'
-    for await (const batch of fleet.readings(signal)) {
+    const past = { memos: spool.memos, unsent: spool.state().spooled }
+    for await (const batch of fleet.readings(signal, past)) {
       await orAborted(spool.accept(batch), signal)
       if (signal.aborted) break
+      display?.take(batch, sender.state().reachable)
     }
+    display?.end(sender.state().reachable)
     status = 'stopping'
     const stopped = signal.aborted
     const flushMs = sender.state().reachable === false ? AWAY_FLUSH_MS : FLUSH_MS
@@ -98,6 +103,7 @@ export async function runProducer(
     status = stopped ? 'stopped' : 'finished'
     const { accepted, dropped, rejected, spooled } = spool.state()
     log.info(`producer.${status}`, { fleet: fleet.name, accepted, dropped, rejected, spooled })
+    for (const line of fleet.results?.() ?? []) console.log(line)
     if (sent || stopped) return EXIT.ok
     log.error('producer.unsent', {
       ...spooledOf(spool),

@@ -64,6 +64,9 @@ export function createCommitter(db: Database, ledgerMs: number): (change: Change
     'insert into refused (topic, key, seq, reason, message, value, value_bytes, value_sha256) values (?, ?, ?, ?, ?, ?, ?, ?)',
   )
   const removeRefused = db.query('delete from refused where refusal = ?')
+  const setMemo = db.query(
+    'insert into memos values (?, ?) on conflict (name) do update set text = excluded.text',
+  )
   const setTotals = db.query('update totals set accepted = ?, sent = ?, dropped = ?, rejected = ?')
   const number = (query: string) => db.query<{ n: number | null }, []>(query).get()?.n ?? 0
   const moved = new Set<Stream>() // not yet carried into their rows by this process
@@ -92,7 +95,7 @@ export function createCommitter(db: Database, ledgerMs: number): (change: Change
       clearMoves.run()
       forgetEntries.run(atMs - ledgerMs)
     } else if (group.touched.size > 0) addMoves.run(encodeMoves(group.touched))
-    if (group.runs.length > 0) addEntry.run(nextEntry, atMs, encodeLedger(group.runs))
+    if (group.messages > 0) addEntry.run(nextEntry, atMs, encodeLedger(group.runs))
     const chunks = chunksOf(change)
     chunks.forEach((c, i) => {
       const payload = filled(group)[i]?.writer.payload() as Buffer
@@ -104,6 +107,7 @@ export function createCommitter(db: Database, ledgerMs: number): (change: Change
       addRefused.run(r.topic, r.key, r.seq, r.reason, r.message, r.value, r.valueBytes, r.valueSha256)
     }
     for (const refusal of change.written) removeRefused.run(refusal)
+    for (const [name, text] of group.memos) setMemo.run(name, text)
     setTotals.run(totals.accepted, totals.sent, totals.dropped, totals.rejected)
     return chunks
   }
@@ -119,12 +123,11 @@ export function createCommitter(db: Database, ledgerMs: number): (change: Change
     } catch (error) {
       if (db.inTransaction) db.run('rollback')
       // A COMMIT that failed and yet happened: the ledger says so, and a second try would write everything twice.
-      if (change.group.runs.length === 0 || number('select max(entry) as n from ledger') !== nextEntry)
-        throw error
+      if (!accepts || number('select max(entry) as n from ledger') !== nextEntry) throw error
       chunks = chunksOf(change)
     }
     if (commits++ % CARRY_COMMITS === 0) moved.clear()
-    if (change.group.runs.length > 0) nextEntry++
+    if (accepts) nextEntry++
     nextChunk += chunks.length
     return chunks
   }

@@ -18,6 +18,7 @@ export interface Group {
   readonly runs: LedgerRun[]
   readonly writers: { topic: string; partition: number; writer: FrameWriter }[]
   readonly refused: Refused[]
+  readonly memos: ReadonlyMap<string, string>
   add(measured: Measured<Carried>): void
 }
 
@@ -48,6 +49,7 @@ export function createGroup(register: Register, runId: string): Group {
   const writers: Group['writers'] = []
   const openWriters = new Map<string, FrameWriter>()
   const refused: Refused[] = []
+  const memos = new Map<string, string>()
   let messages = 0
   let bytes = 0
 
@@ -98,6 +100,7 @@ export function createGroup(register: Register, runId: string): Group {
     runs,
     writers,
     refused,
+    memos,
     add(measured) {
       const stream = streamOf(measured.topic, measured.key)
       const seq = stream.nextSeq
@@ -114,6 +117,7 @@ export function createGroup(register: Register, runId: string): Group {
       readings.forEach((reading, i) => remember(sensors[i] as number, seq, contentHash(reading)))
       stream.nextSeq = seq + 1 // last: where encode throws, no number is used up
       touched.add(stream)
+      if (measured.memo) memos.set(measured.memo.name, measured.memo.text)
       messages++
     },
   }

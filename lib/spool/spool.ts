@@ -19,6 +19,8 @@ import { openStore } from './store.ts'
  */
 export interface Spool {
   readonly runId: string
+  /** memos of messages that were accepted before this process, the newest of each name */
+  readonly memos: ReadonlyMap<string, string>
   accept(batch: readonly Measured<Carried>[]): Promise<void>
   /** the oldest unsent messages of a topic-partition; null where there are none or where the last batch is not done */
   take(topic: string, partition: number): Batch | null
@@ -101,6 +103,7 @@ export function openSpool(options: SpoolOptions): Spool {
   const chunkRows = db.query<Chunk, []>(
     'select chunk, topic, partition, messages, accepted_at as "acceptedAtMs", bytes from chunks order by chunk',
   )
+  const memoRows = db.query<{ name: string; text: string }, []>('select name, text from memos').all()
   for (const chunk of chunkRows.iterate()) lines.add({ ...chunk })
 
   const waiters: Waiter[] = []
@@ -253,6 +256,7 @@ export function openSpool(options: SpoolOptions): Spool {
 
   return {
     runId,
+    memos: new Map(memoRows.map(({ name, text }) => [name, text])),
     accept(batch) {
       if (closing) return Promise.reject(new Error('Cannot accept readings: the spool is closed'))
       if (batch.length === 0) return Promise.resolve()

@@ -15,12 +15,14 @@ create table if not exists moves (move integer primary key, body blob not null);
 create table if not exists sensors (sensor integer primary key, sensor_id text not null unique);
 -- what is accepted and not yet acknowledged by Kafka; payload last, so that the other columns are read without it
 create table if not exists chunks (chunk integer primary key, topic text not null, partition integer not null, messages integer not null, accepted_at integer not null, bytes integer not null, payload blob not null);
--- everything that was ever accepted, one row a commit; never touched by sending
+-- every reading that was ever accepted, one row a commit; never touched by sending
 create table if not exists ledger (entry integer primary key, accepted_at integer not null, body blob not null);
 -- the readings among them that will not reach Kafka
 create table if not exists exceptions (sensor integer not null, from_seq integer not null, to_seq integer not null, disposition text not null, at integer not null);
 -- messages refused for good, until PostgreSQL has their dead letter
 create table if not exists refused (refusal integer primary key, topic text not null, key text not null, seq integer not null, reason text not null, message text not null, value blob not null, value_bytes integer not null, value_sha256 blob not null);
+-- what a fleet wants a later life to know, as of what is accepted
+create table if not exists memos (name text primary key, text text not null) without rowid;
 create table if not exists totals (only integer primary key check (only = 1), accepted integer not null, sent integer not null, dropped integer not null, rejected integer not null);
 `
 
