@@ -147,7 +147,7 @@ export const environment = z.object({
   SODA_FACTORIES: about(
     positive.max(1000).optional(),
     'Fleet soda',
-    'Factories F1 … FN; default F1 to F3 and what else SODA_CONFIG names',
+    'Factories F1 to FN; without it F1 to F3 and what else SODA_CONFIG names',
   ),
   SODA_TOPIC: about(text.default('SENSOR_READINGS'), 'Fleet soda', 'Readings of production lines'),
   SODA_HEARTBEAT_TOPIC: about(

@@ -297,6 +297,28 @@ grant insert, select, update on producer_health to producer;
 grant select on producer_health to consumer;
 grant select on producer_health to monitor;
 
+create table production_lines (
+  factory_id text not null,
+  sensor_id text not null,
+  soda_name text not null,
+  round integer not null,
+  tier text not null,
+  total bigint not null,
+  count bigint not null,
+  readings bigint not null,
+  first_at timestamp with time zone not null,
+  last_at timestamp with time zone not null,
+  value double precision not null,
+  points bigint[] not null,
+  run_id text not null,
+  updated_at timestamp with time zone not null default now(),
+  constraint production_lines_pkey PRIMARY KEY (factory_id, sensor_id, soda_name, round),
+  constraint count_is_within_total CHECK (((count >= 1) AND (count <= total))),
+  constraint every_whole_point_is_counted CHECK ((array_length(points, 1) = 101))
+);
+grant insert, select, update on production_lines to consumer;
+grant select on production_lines to monitor;
+
 create table readings (
   received_at timestamp with time zone not null default now(),
   measured_at timestamp with time zone not null,
@@ -446,6 +468,22 @@ create table schema_migrations (
 grant select on schema_migrations to consumer;
 grant select on schema_migrations to monitor;
 grant select on schema_migrations to producer;
+
+create table sensor_heartbeats (
+  sensor_id text not null,
+  run_id text not null,
+  tier text not null,
+  counted bigint not null,
+  status text not null,
+  since timestamp with time zone not null,
+  last_at timestamp with time zone not null,
+  up_micros bigint not null,
+  outages bigint not null,
+  updated_at timestamp with time zone not null default now(),
+  constraint sensor_heartbeats_pkey PRIMARY KEY (sensor_id, run_id)
+);
+grant insert, select, update on sensor_heartbeats to consumer;
+grant select on sensor_heartbeats to monitor;
 
 create table sensor_latest (
   sensor_id text not null,

@@ -44,11 +44,16 @@ await run('verify', async () => {
 
 function sentences(r: Report): string[] {
   const sum = `${r.accepted} accepted = ${r.stored} stored + ${r.dead_lettered} dead-lettered + ${r.spooled} spooled + ${r.dropped} dropped + ${r.retired} retired + ${r.lost} lost`
+  const h = r.heartbeats
   const ok = r.lost + r.duplicated + r.phantom === 0
   const verdict = ok
     ? 'Nothing lost, nothing duplicated, no phantom.'
     : `NOT TRUE TO THE LEDGER: lost ${r.lost}, duplicated ${r.duplicated}, phantom ${r.phantom}.`
   const lines = [sum, verdict]
+  if (h.accepted > 0)
+    lines.push(
+      `Signs of life: ${h.accepted} accepted = ${h.counted} counted + ${h.dead_lettered} dead-lettered + ${h.spooled} spooled + ${h.dropped} dropped + ${h.lost} lost`,
+    )
   for (const f of r.faults.slice(0, 20)) {
     lines.push(
       `  ${f.sensor_id} of run ${f.run_id}, from number ${f.first_seq}: lost ${f.lost}, duplicated ${f.duplicated}, phantom ${f.phantom}`,

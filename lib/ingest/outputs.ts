@@ -1,7 +1,7 @@
 import type { ClearedAlarm, RaisedAlarm } from '../alarm/alarm.ts'
 import type { Identity } from '../reading.ts'
 import { createCopyBuffer, type CopyBuffer } from './copy.ts'
-import type { Fault } from './decode.ts'
+import type { Fact, Fault } from './decode.ts'
 import type { Range } from './marks.ts'
 import type { SensorState } from './sensor.ts'
 
@@ -26,6 +26,13 @@ export interface Counters {
   unknown_fields: number
 }
 
+/** A fact with who said it; `isFilled`: late, for a number that had been skipped. */
+export interface StatedFact {
+  fact: Fact
+  runId: string | null
+  isFilled: boolean
+}
+
 /** What a batch has to store. */
 export interface Outputs {
   copy: CopyBuffer
@@ -39,6 +46,8 @@ export interface Outputs {
   /** rule books that came into force, and from which offset on */
   activated: { version: number; fromOffset: number }[]
   touched: Set<SensorState>
+  /** what messages said of production lines, in the order of the log */
+  facts: StatedFact[]
   newestMeasuredAt: number
 }
 
@@ -63,6 +72,7 @@ export function createOutputs(): Outputs {
     unspilled: [],
     activated: [],
     touched: new Set(),
+    facts: [],
     newestMeasuredAt: -Infinity,
   }
 }
@@ -77,5 +87,9 @@ const BATCH_LETTER_BYTES = 8 * 1024 * 1024
 export function batchesIn(outputs: Outputs): number {
   const { length } = outputs.deadLetters
   const bytes = outputs.deadLetters.reduce((sum, letter) => sum + (letter.message.value?.length ?? 0), 0)
-  return Math.max(outputs.copy.rows / BATCH_ROWS, length / BATCH_LETTERS, bytes / BATCH_LETTER_BYTES)
+  return Math.max(
+    (outputs.copy.rows + outputs.facts.length) / BATCH_ROWS,
+    length / BATCH_LETTERS,
+    bytes / BATCH_LETTER_BYTES,
+  )
 }

@@ -1,11 +1,11 @@
 import { NO_RULES, type Rules } from '../alarm/rules.ts'
 import { LEVELS, type Identity, type Reading } from '../reading.ts'
-import { Fault, type Decoded } from './decode.ts'
+import { Fault, type Decoded, type Fact } from './decode.ts'
 import { contentDigest } from './digest.ts'
 import { FLAG, NOT_LIVE } from './flags.ts'
 import { changeRules, judge, redescribe } from './judge.ts'
 import { createMark, leaveOpen, MAX_RANGES, place, spill, type Mark } from './marks.ts'
-import type { Message, Outputs } from './outputs.ts'
+import type { Message, Outputs, StatedFact } from './outputs.ts'
 import { createSensor, judgedBy, type SensorState } from './sensor.ts'
 
 /**
@@ -129,16 +129,21 @@ export function createProcessor(
       if (outputs) outputs.counters.unidentified++
     }
     if (outputs) outputs.counters.unknown_fields += decoded.unknownFields
-    for (const reading of decoded.readings) storeReading(message, reading, identity, flags, outputs)
+    for (const reading of decoded.readings) {
+      const all = storeReading(message, reading, identity, flags, decoded.isCounted === true, outputs)
+      if (decoded.fact) outputs?.facts.push(stated(decoded.fact, message, identity, all))
+    }
   }
 
+  /** Answers with its flags. */
   function storeReading(
     message: Message,
     reading: Reading,
     identity: Identity | null,
     identityFlags: number,
+    isCounted: boolean,
     outputs: Outputs | null,
-  ): void {
+  ): number {
     const sensor = sensorOf(reading, message, outputs)
     const judged = judgedBy(sensor, state.rules, where.topic, relearn)
     const arrivedAt = message.appendedAtMs * 1000
@@ -165,13 +170,14 @@ export function createProcessor(
       sensor.runId = identity ? identity.runId : null
     }
     sensor.count++
-    if (!outputs) return
+    if (!outputs) return flags
 
     outputs.counters.stored++
     if (flags & FLAG.late) outputs.counters.late++
     if (reading.measuredAt > outputs.newestMeasuredAt && (flags & FLAG.clock) === 0) {
       outputs.newestMeasuredAt = reading.measuredAt
     }
+    if (isCounted) return flags // its fact is what is stored
     outputs.touched.add(sensor)
     outputs.copy.append({
       measuredAt: reading.measuredAt,
@@ -188,6 +194,7 @@ export function createProcessor(
       claimedLevel: reading.claimedLevel === null ? null : LEVELS.indexOf(reading.claimedLevel),
       metadata: reading.metadata === null ? null : JSON.stringify(reading.metadata),
     })
+    return flags
   }
 
   function sensorOf(reading: Reading, message: Message, outputs: Outputs | null): SensorState {
@@ -231,6 +238,15 @@ export function createProcessor(
 
   function noteRanges(mark: Mark, source: string, runId: string): void {
     if (mark.missing.length > MAX_RANGES) crowded.set(mark, { source, runId })
+  }
+}
+
+/** A time that cannot be right gives way to that of the log. */
+function stated(fact: Fact, message: Message, identity: Identity | null, flags: number): StatedFact {
+  return {
+    fact: flags & FLAG.clock ? { ...fact, at: message.appendedAtMs * 1000 } : fact,
+    runId: identity ? identity.runId : null,
+    isFilled: (flags & FLAG.filled) !== 0,
   }
 }
 

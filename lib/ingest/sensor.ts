@@ -1,6 +1,7 @@
 import type { OpenAlarm } from '../alarm/alarm.ts'
 import type { BoundRule } from '../alarm/bind.ts'
 import type { Rules, SensorRules } from '../alarm/rules.ts'
+import { HEARTBEAT_TYPE } from '../line.ts'
 import type { Reading } from '../reading.ts'
 import type { Micros } from '../time.ts'
 
@@ -25,6 +26,11 @@ export interface SensorState {
   judged: Judged | null
   /** the last values, oldest first: part of an alarm's explanation */
   recent: { at: Micros; value: number }[]
+}
+
+/** Signs of life are no readings: the newest value of their sensor is another topic's. */
+export function isShown({ reading }: SensorState): boolean {
+  return reading.sensorType !== HEARTBEAT_TYPE
 }
 
 export interface Judged {

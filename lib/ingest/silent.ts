@@ -5,6 +5,7 @@ import { rhythmOf, silenceOf as ruleOf, type BoundRule } from '../alarm/bind.ts'
 import type { RuleOf } from '../alarm/rulebook.ts'
 import { ask, type Database, type Sql } from '../db/connect.ts'
 import { silenceOf, silentFrom, type SilenceState } from '../detect/silence.ts'
+import { hasFinished } from '../line.ts'
 import { LEVELS } from '../reading.ts'
 import { formatMicros, type Micros } from '../time.ts'
 import type { PartitionState } from './partition.ts'
@@ -208,7 +209,7 @@ function candidates(
 ): Candidate[] {
   const found: Candidate[] = []
   for (const sensor of state.sensors.values()) {
-    if (!sensor.judged || silent.has(sensor.reading.sensorId)) continue
+    if (!sensor.judged || silent.has(sensor.reading.sensorId) || hasFinished(sensor.reading)) continue
     for (const [i, rule] of sensor.judged.rules.bound.entries()) {
       const rhythm = rhythmOf(rule, sensor.judged.slots[i]?.state ?? null)
       if (!rhythm || rule.rule.kind !== 'silence') continue

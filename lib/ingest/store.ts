@@ -5,6 +5,7 @@ import { ask, copyIn, type Sql, type Transaction } from '../db/connect.ts'
 import { CHECKPOINT_VERSION } from './checkpoint.ts'
 import { COPY_COLUMNS, type ReadingRow } from './copy.ts'
 import { describeHeaders } from './identity.ts'
+import { storeFacts } from './line-store.ts'
 import type { Range } from './marks.ts'
 import { createOutputs, type Outputs } from './outputs.ts'
 import { rowsOf } from './rows.ts'
@@ -62,6 +63,7 @@ export async function storeBatch(sql: Sql, batch: Batch): Promise<void> {
     sql.begin(async (tx) => {
       await moveOn(tx, batch, few ? stream : null)
       if (stream && !few) await copyIn(tx, COPY_READINGS, stream)
+      if (outputs.facts.length > 0) await storeFacts(tx, outputs.facts)
       if (outputs.deadLetters.length > 0) await insertDeadLetters(tx, batch)
       if (outputs.unspilled.length > 0) await forgetGaps(tx, batch)
       if (outputs.spilled.length > 0) await rememberGaps(tx, batch)
@@ -73,7 +75,7 @@ export async function storeBatch(sql: Sql, batch: Batch): Promise<void> {
 
 /** Something that takes statements of its own. */
 function hasMore(o: Outputs): boolean {
-  return [o.deadLetters, o.unspilled, o.spilled, o.raised, o.cleared, o.activated].some(
+  return [o.facts, o.deadLetters, o.unspilled, o.spilled, o.raised, o.cleared, o.activated].some(
     (list) => list.length > 0,
   )
 }

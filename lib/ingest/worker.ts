@@ -14,7 +14,7 @@ import { createNotices } from './notices.ts'
 import { batchesIn, createOutputs, type Message, type Outputs } from './outputs.ts'
 import { createProcessor, createState, type PartitionState } from './partition.ts'
 import { prepare } from './prepare.ts'
-import type { SensorState } from './sensor.ts'
+import { isShown, type SensorState } from './sensor.ts'
 import { createSilenceWatch } from './silent.ts'
 import { createStats, remember, type WorkerStats } from './stats.ts'
 import { readGaps, storeBatch } from './store.ts'
@@ -250,7 +250,7 @@ export function createWorker(options: WorkerOptions): Worker {
         position: { clusterId, topic, partition, expected: stored, next, epoch },
         outputs: batch,
         checkpoint,
-        latest: showing ? [...showing] : [],
+        latest: showing ? [...showing].filter(isShown) : [],
         topicKey,
         detectedBy: options.consumerId,
         alertTopic: options.alertTopic,

@@ -103,7 +103,7 @@ export async function runProducer(
     status = stopped ? 'stopped' : 'finished'
     const { accepted, dropped, rejected, spooled } = spool.state()
     log.info(`producer.${status}`, { fleet: fleet.name, accepted, dropped, rejected, spooled })
-    for (const line of fleet.results?.() ?? []) console.log(line)
+    tellResults(fleet.results?.() ?? [], spooled)
     if (sent || stopped) return EXIT.ok
     log.error('producer.unsent', {
       ...spooledOf(spool),
@@ -118,6 +118,15 @@ export async function runProducer(
     await reporter.close(status)
     await spool.close()
   }
+}
+
+/** For people, on standard output: what came of a fleet with a target. */
+function tellResults([head, ...rest]: string[], unsent: number): void {
+  if (head === undefined) return
+  console.log(
+    `${head}, ${unsent === 0 ? 'all sent' : `${unsent} messages wait in the spool for the next start`}`,
+  )
+  for (const line of rest) console.log(line)
 }
 
 /** True when everything is sent. */

@@ -1,4 +1,5 @@
 import { readFrames } from './frame.ts'
+import { nextSeqs } from './register.ts'
 import { readStore } from './store.ts'
 
 /**
@@ -26,6 +27,10 @@ export interface Ledger extends Iterable<LedgerEntry> {
   producerId: string
   /** messages; accepted = sent + dropped + rejected + what is spooled */
   totals: { accepted: number; sent: number; dropped: number; rejected: number }
+  /** each running number: how many messages it has given out, and how many of them wait to be sent */
+  streams(): { topic: string; key: string; accepted: number; spooled: number }[]
+  /** messages without a reading that SPOOL_WHEN_FULL=drop-oldest gave up; where each message has one reading */
+  droppedBesideReadings(): number
   /** readings not yet acknowledged by Kafka */
   spooled(): Iterable<{ runId: string; sensorId: string; seq: number }>
   close(): void
@@ -83,6 +88,8 @@ export function readLedger(file: string): Ledger {
     producerId,
     totals,
     close,
+    streams: () => readStreams(db),
+    droppedBesideReadings: () => Math.max(0, totals.dropped - droppedReadings(db)),
     *[Symbol.iterator]() {
       const rows = db.query<{ accepted_at: number; body: Uint8Array }, []>(
         'select accepted_at, body from ledger order by entry',
@@ -112,6 +119,32 @@ export function readLedger(file: string): Ledger {
       }
     },
   }
+}
+
+function readStreams(db: ReturnType<typeof readStore>['db']) {
+  const spooled = new Map<string, number>()
+  const chunks = db.query<{ topic: string; payload: Uint8Array }, []>('select topic, payload from chunks')
+  for (const { topic, payload } of chunks.iterate()) {
+    for (const { key } of readFrames(payload)) {
+      const name = `${topic}\n${key.toString()}`
+      spooled.set(name, (spooled.get(name) ?? 0) + 1)
+    }
+  }
+  return nextSeqs(db).map(({ topic, key, nextSeq }) => ({
+    topic,
+    key,
+    accepted: nextSeq - 1,
+    spooled: spooled.get(`${topic}\n${key}`) ?? 0,
+  }))
+}
+
+function droppedReadings(db: ReturnType<typeof readStore>['db']): number {
+  const sum = db
+    .query<{ n: number | null }, []>(
+      "select sum(to_seq - from_seq + 1) as n from exceptions where disposition = 'dropped'",
+    )
+    .get()
+  return sum?.n ?? 0
 }
 
 type Exception = { sensor: number; from_seq: number; to_seq: number; disposition: 'dropped' | 'rejected' }

@@ -69,22 +69,42 @@ export function loadRegister(db: Database, partitionOf: (topic: string, key: str
   }
 }
 
+/** Where each running number is, for readers: the rows, and what the newest commits have moved since. */
+export function nextSeqs(db: Database): { topic: string; key: string; nextSeq: number }[] {
+  const streams = db
+    .query<{ topic: string; key: string; next_seq: number }, []>(
+      'select topic, key, next_seq from streams order by stream',
+    )
+    .all()
+    .map(({ topic, key, next_seq }) => ({ topic, key, nextSeq: next_seq }))
+  eachMove(db, (number, nextSeq) => {
+    const stream = streams[number]
+    if (stream) stream.nextSeq = nextSeq
+  })
+  return streams
+}
+
 /** Carries what the commits of an earlier life have moved into its rows. */
 function carryMoves(db: Database, streams: readonly Stream[]): void {
-  const rows = db.query<{ body: Uint8Array }, []>('select body from moves order by move').all()
   const moved = new Set<Stream>()
-  for (const row of rows) {
-    const body = Buffer.from(row.body)
-    for (let at = 0; at < body.length; at += MOVE_BYTES) {
-      const stream = streams[body.readUInt32LE(at)]
-      if (!stream) throw new Error(`Cannot open the spool: it has no stream ${body.readUInt32LE(at)}`)
-      stream.nextSeq = body.readDoubleLE(at + 4)
-      moved.add(stream)
-    }
-  }
+  eachMove(db, (number, nextSeq) => {
+    const stream = streams[number]
+    if (!stream) throw new Error(`Cannot open the spool: it has no stream ${number}`)
+    stream.nextSeq = nextSeq
+    moved.add(stream)
+  })
   const move = db.query('update streams set next_seq = ? where stream = ?')
   db.transaction(() => {
     for (const { stream, nextSeq } of moved) move.run(nextSeq, stream)
     db.run('delete from moves')
   })()
+}
+
+function eachMove(db: Database, take: (stream: number, nextSeq: number) => void): void {
+  const rows = db.query<{ body: Uint8Array }, []>('select body from moves order by move').all()
+  for (const row of rows) {
+    const body = Buffer.from(row.body)
+    for (let at = 0; at < body.length; at += MOVE_BYTES)
+      take(body.readUInt32LE(at), body.readDoubleLE(at + 4))
+  }
 }

@@ -3,16 +3,26 @@ import { join } from 'node:path'
 import type { Config } from '../config.ts'
 import { connect, closeSql, type Sql } from '../db/connect.ts'
 import { contentHash } from '../hash.ts'
-import { decodeFactory, Fault } from '../ingest/decode.ts'
+import { decodeFactory, Fault, type Decoder } from '../ingest/decode.ts'
+import { decodersOf } from '../ingest/decoders.ts'
 import { clusterOf, clusterView, kafkaClients, type KafkaClients } from '../kafka/client.ts'
-import { readLogRange } from '../kafka/log.ts'
+import { readLogRange, type LogMessage } from '../kafka/log.ts'
 import { EXIT, sleep, Stop } from '../run.ts'
 import { readLedger, type LedgerEntry } from '../spool/ledger.ts'
 import { judgeForeign, type ForeignVerdict, type ReadLog } from './foreign.ts'
+import {
+  heartbeatCounts,
+  heartbeatsIn,
+  judgeHeartbeats,
+  type HeartbeatLedger,
+  type HeartbeatVerdict,
+} from './heartbeats.ts'
 import { createJudge, type Judge, type Verdict } from './judge.ts'
 import { eachStoredRow, type StoredRow } from './stored.ts'
 
 export interface Report extends Verdict {
+  /** signs of life, which are counted instead of stored; what is wrong with them is in the sums above, too */
+  heartbeats: HeartbeatVerdict
   /** numbers that consumers saw skipped and that have not come since */
   gaps: number
   /** rows of producers without identity, checked against the log itself */
@@ -34,20 +44,25 @@ export async function verify(config: Config, waitMs: number, say: (line: string)
   try {
     const judge = createJudge()
     const runs = new Set<string>()
-    eachLedgerEntry(config.SPOOL_DIR, (entry) => judge.expect(entry), judge, runs)
+    const beats = config.SODA_HEARTBEAT_TOPIC
+    const first = eachLedgerEntry(config, (entry) => judge.expect(entry), judge, runs)
     say(`${runs.size} ledgers read`)
     const behind = await waitUntilStored(clients, sql, waitMs, say)
     const foreign: StoredRow[] = []
     const unknown = new Set<string>()
-    const tables = await readTables(sql, judge, foreign, runs, unknown)
-    eachLedgerEntry(config.SPOOL_DIR, (entry) => judge.justify(entry), null, runs)
+    const tables = await readTables(sql, judge, foreign, runs, unknown, beats)
+    const later = eachLedgerEntry(config, (entry) => judge.justify(entry), null, runs)
+    const heartbeats = judgeHeartbeats(first, later, tables.heartbeats)
+    for (const { runId } of tables.heartbeats) unknown.add(runId)
     tables.judgeRows()
-    const unidentified = await judgeForeign(foreign, logReader(clients))
+    const unidentified = await judgeForeign(foreign, logReader(clients, config))
     const verdict = judge.verdict(tables.retiredBeforeMs)
     return {
       ...verdict,
-      duplicated: verdict.duplicated + unidentified.duplicated,
-      phantom: verdict.phantom + unidentified.phantom,
+      lost: verdict.lost + heartbeats.lost,
+      duplicated: verdict.duplicated + unidentified.duplicated + heartbeats.duplicated,
+      phantom: verdict.phantom + unidentified.phantom + heartbeats.phantom,
+      heartbeats,
       gaps: tables.gaps,
       unidentified,
       unknown_runs: [...unknown].filter((run) => !runs.has(run)),
@@ -58,12 +73,14 @@ export async function verify(config: Config, waitMs: number, say: (line: string)
   }
 }
 
+/** Returns what the spools say of signs of life. */
 function eachLedgerEntry(
-  dir: string,
+  { SPOOL_DIR: dir, SODA_HEARTBEAT_TOPIC: beats }: Config,
   take: (entry: LedgerEntry) => void,
   judge: Judge | null,
   runs: Set<string>,
-): void {
+): HeartbeatLedger[] {
+  const heartbeats: HeartbeatLedger[] = []
   if (!existsSync(dir))
     throw new Stop(
       `Cannot verify: no spool under "${dir}": set SPOOL_DIR to where the producers keep theirs`,
@@ -74,11 +91,13 @@ function eachLedgerEntry(
     try {
       runs.add(ledger.runId)
       for (const entry of ledger) take(entry)
+      heartbeats.push(heartbeatsIn(ledger, beats))
       if (judge) for (const s of ledger.spooled()) judge.spooled(s.runId, s.sensorId, s.seq)
     } finally {
       ledger.close()
     }
   }
+  return heartbeats
 }
 
 /** Until next_offset has reached where the log ended when we asked; resolves to how many messages were still missing. */
@@ -139,6 +158,7 @@ async function readTables(
   foreign: StoredRow[],
   runs: Set<string>,
   unknown: Set<string>,
+  heartbeatTopic: string,
 ) {
   const held = createHeldRows()
   const facts = await sql.begin('isolation level repeatable read read only', async (tx) => {
@@ -148,15 +168,23 @@ async function readTables(
       if (row.runId !== null && !runs.has(row.runId)) unknown.add(row.runId)
     })
     const letters = await tx<{ run_id: string; sensor_id: string; seq: number }[]>`
-      select run_id, sensor_id, seq from dead_letters where run_id is not null and sensor_id is not null and seq is not null`
+      select run_id, sensor_id, seq from dead_letters where run_id is not null and sensor_id is not null and seq is not null
+        and topic <> ${heartbeatTopic}`
+    const heartbeats = await heartbeatCounts(tx, heartbeatTopic)
     const sums = await tx<{ gaps: number | null; retired: Date | null }[]>`
       select (select sum(missing - filled)::bigint from partition_progress) as gaps,
         (select max(received_before) from retired_readings) as retired`
-    return { letters, gaps: sums[0]?.gaps ?? 0, retiredBeforeMs: sums[0]?.retired?.getTime() ?? 0 }
+    return {
+      letters,
+      heartbeats,
+      gaps: sums[0]?.gaps ?? 0,
+      retiredBeforeMs: sums[0]?.retired?.getTime() ?? 0,
+    }
   })
   for (const l of facts.letters) judge.deadLetter(l.run_id, l.sensor_id, l.seq)
   return {
     gaps: Number(facts.gaps),
+    heartbeats: facts.heartbeats,
     retiredBeforeMs: facts.retiredBeforeMs,
     judgeRows: () => held.each((runId, sensorId, seq, hash) => judge.row(runId, sensorId, seq, hash)),
   }
@@ -204,23 +232,29 @@ function createHeldRows() {
 }
 
 /** What the log itself says at these offsets, for rows without identity. */
-function logReader(clients: KafkaClients): ReadLog {
+function logReader(clients: KafkaClients, config: Config): ReadLog {
+  const decoders = decodersOf({ ...config, FLEET: 'all' })
   return async (topic, partition, offsets) => {
     const view = clusterView(clients)
     const range = (await view.offsets(topic).catch(() => [])).find((o) => o.partition === partition)
     await view.close()
+    const decode: Decoder = decoders.get(topic) ?? decodeFactory
     const wanted = new Set(offsets)
     const said = new Map<number, readonly bigint[] | null>()
     for (const offset of wanted) if (!range || offset < range.low) said.set(offset, null)
     const from = Math.max(range?.low ?? 0, Math.min(...offsets))
     const to = Math.min(range?.high ?? 0, Math.max(...offsets) + 1)
+    const messages: LogMessage[] = []
     await readLogRange(clients, topic, partition, from, to, (message) => {
-      if (!wanted.has(message.offset)) return
-      const decoded = decodeFactory(message.value)
-      // A message that carries an identity makes rows that carry it too: this one has lost it.
-      const foreign = message.headers?.['run-id'] === undefined
-      said.set(message.offset, decoded instanceof Fault || !foreign ? [] : decoded.readings.map(contentHash))
+      if (wanted.has(message.offset)) messages.push(message)
     })
+    await decode.learn?.(messages.map((message) => message.value))
+    for (const { offset, value, headers } of messages) {
+      const decoded = decode(value)
+      // A message that carries an identity makes rows that carry it too: this one has lost it.
+      const foreign = headers?.['run-id'] === undefined
+      said.set(offset, decoded instanceof Fault || !foreign ? [] : decoded.readings.map(contentHash))
+    }
     return said
   }
 }
