@@ -6,18 +6,30 @@ import { clusterOf, kafkaClients } from './lib/kafka/client.ts'
 import { log } from './lib/log.ts'
 import { metrics } from './lib/metrics.ts'
 import { EXIT, run } from './lib/run.ts'
+import { coldStorageOf, elasticsearchOf, isSink, SINKS } from './lib/sink/open.ts'
+import { runSink } from './lib/sink/sink.ts'
 
 const HELP = `bun run consumer.ts: takes readings from Kafka, judges them and stores each exactly once in PostgreSQL.
 
   CONSUMER_ID=consumer-2 bun run consumer.ts   one more member of the group
+  --sink postgres|elasticsearch|s3             where to (default postgres); the others copy the same readings, each in a
+                                               group of its own, with its own position
   --help                                       this text
 
 Everything else comes from the environment (.env.example). exit 0 stopped · 1 failed, start it again · 78 configuration`
 
-const { values } = parseArgs({ options: { help: { type: 'boolean' } } })
+const { values } = parseArgs({
+  options: { sink: { type: 'string', default: 'postgres' }, help: { type: 'boolean' } },
+})
+const { sink } = values
 if (values.help) {
   console.log(HELP)
   process.exit(EXIT.ok)
+}
+
+if (sink !== 'postgres' && !isSink(sink)) {
+  console.error(`Cannot consume: --sink must be postgres, ${SINKS.join(' or ')}: got "${sink}"`)
+  process.exit(EXIT.usage)
 }
 
 await run('consumer', async (signal) => {
@@ -35,7 +47,9 @@ await run('consumer', async (signal) => {
     brokers: shuffled(config.KAFKA_BROKERS),
     clientId: config.CONSUMER_ID,
   })
-  await runConsumer(config, clients, signal)
+  if (sink === 'elasticsearch') await runSink(config, clients, elasticsearchOf(config), signal)
+  else if (sink === 's3') await runSink(config, clients, coldStorageOf(config), signal)
+  else await runConsumer(config, clients, signal)
 })
 
 /** A fresh process must not meet the same frozen broker first again. */

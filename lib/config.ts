@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  about,
   brokers,
   choice,
   count,
@@ -17,6 +18,7 @@ import { LOG_LEVELS } from './log.ts'
 import { SENSOR_TYPES } from './reading.ts'
 import { EXIT, Stop } from './run.ts'
 import { loginHalfTold, withSecretFiles } from './secrets.ts'
+import { storeVariables } from './stores.ts'
 
 /** as lib/detect/vibration.ts knows them (a test holds the two lists equal) */
 const MACHINE_CLASSES = [
@@ -29,9 +31,6 @@ const MACHINE_CLASSES = [
   'group-2-rigid',
   'group-2-flexible',
 ] as const
-
-const about = <T extends z.ZodType>(type: T, section: string, meaning: string, secret = false) =>
-  type.meta({ section, meaning, secret })
 
 const thresholds = (type: string, warning: string, critical: string, unit: string, interval: string) =>
   ({
@@ -213,6 +212,8 @@ export const environment = z.object({
     'Days of readings kept; older daily partitions are dropped',
   ),
 
+  ...storeVariables,
+
   WEBHOOK_URL: about(
     z.url().optional(),
     'Notifications',
@@ -294,7 +295,13 @@ export type Config = Environment &
   Required<
     Pick<
       Environment,
-      'KAFKA_BROKERS' | 'DATABASE_URL' | 'MONITORING_PORT' | 'SPOOL_DIR' | 'SCHEMA_REGISTRY_URL'
+      | 'KAFKA_BROKERS'
+      | 'DATABASE_URL'
+      | 'MONITORING_PORT'
+      | 'SPOOL_DIR'
+      | 'SCHEMA_REGISTRY_URL'
+      | 'ELASTICSEARCH_URL'
+      | 'S3_ENDPOINT'
     >
   >
 
@@ -339,5 +346,7 @@ function withDerived(env: Environment): Config {
     MONITORING_PORT: env.MONITORING_PORT ?? at(5000),
     SPOOL_DIR: env.SPOOL_DIR ?? `${env.STATE_DIR}/spool`,
     SCHEMA_REGISTRY_URL: env.SCHEMA_REGISTRY_URL ?? `http://localhost:${at(8081)}/apis/ccompat/v7`,
+    ELASTICSEARCH_URL: env.ELASTICSEARCH_URL ?? `http://localhost:${at(9200)}`,
+    S3_ENDPOINT: env.S3_ENDPOINT ?? `http://localhost:${at(9000)}`,
   }
 }

@@ -15,6 +15,10 @@ export const text = z.string().min(1)
 export const choice = <const T extends readonly [string, ...string[]]>(values: T) => z.enum(values)
 export const name = sensorId
 
+/** A variable as people read of it: in which part of the table, what it means, whether it may be shown. */
+export const about = <T extends z.ZodType>(type: T, section: string, meaning: string, secret = false) =>
+  type.meta({ section, meaning, secret })
+
 /** `2s`, `500ms`, `1m`, or a bare number of seconds → milliseconds. */
 export const duration = z
   .string()

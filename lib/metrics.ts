@@ -49,14 +49,28 @@ const batchRows = histogram(
   ['sink'],
   [1, 10, 50, 100, 500, 1000, 5000, 10_000],
 )
+const writeSeconds = histogram(
+  'factory_db_write_duration_seconds',
+  'From the first message of a batch until it is safe in its store',
+  ['sink'],
+  SECONDS,
+)
+const sunk = counter(
+  'factory_sink_messages_total',
+  'Messages that a sink took from the log, by what became of them',
+  ['sink', 'topic', 'partition', 'result'],
+)
+const gauge = (name: string, help: string, labelNames: string[]) =>
+  new Gauge({ name, help, labelNames, registers: [registry] })
+const sinkLag = gauge('factory_sink_lag_messages', 'Messages in Kafka that a sink has not taken yet', [
+  'sink',
+  'topic',
+  'partition',
+])
+const sinkPaused = gauge('factory_sink_paused_partitions', 'Partitions that wait for their store', ['sink'])
 const alerts = counter('factory_alerts_total', 'Alarms by what happened to them', ['transition'])
 const rebalances = counter('factory_rebalances_total', 'Rebalances that this member took part in', ['group'])
-const assigned = new Gauge({
-  name: 'factory_assigned_partitions',
-  help: 'Partitions of this member',
-  labelNames: ['group'],
-  registers: [registry],
-})
+const assigned = gauge('factory_assigned_partitions', 'Partitions of this member', ['group'])
 
 /** What became of the messages of one transaction. */
 export interface StoredBatch {
@@ -90,8 +104,30 @@ export const metrics = {
     if (batch.raised.length > 0) alerts.inc({ transition: 'raised' }, batch.raised.length)
     if (batch.cleared.length > 0) alerts.inc({ transition: 'cleared' }, batch.cleared.length)
     batchRows.observe({ sink: 'postgres' }, stored)
+    writeSeconds.observe({ sink: 'postgres' }, processMs / 1000)
     processSeconds.observe({ topic }, processMs / 1000)
     if (endToEndMs !== null) endToEndSeconds.observe({ topic }, Math.max(0, endToEndMs / 1000))
+  },
+  /** a batch is in the store of this sink, `seconds` after its first message was taken */
+  sunk(
+    sink: string,
+    topic: string,
+    partition: number,
+    counts: { stored: number; dead_lettered: number; repeated: number },
+    seconds: number,
+  ): void {
+    const results = { stored: counts.stored, dead_lettered: counts.dead_lettered, duplicate: counts.repeated }
+    for (const [result, count] of Object.entries(results)) {
+      if (count > 0) sunk.inc({ sink, topic, partition, result }, count)
+    }
+    batchRows.observe({ sink }, counts.stored)
+    writeSeconds.observe({ sink }, seconds)
+  },
+  sinkLag(sink: string, topic: string, partition: number, messages: number): void {
+    sinkLag.set({ sink, topic, partition }, Math.max(0, messages))
+  },
+  sinkPaused(sink: string, partitions: number): void {
+    sinkPaused.set({ sink }, partitions)
   },
   rebalanced(group: string, partitions: number): void {
     rebalances.inc({ group })

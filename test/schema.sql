@@ -534,6 +534,49 @@ create table sequence_gaps (
 grant delete, insert, select, update on sequence_gaps to consumer;
 grant select on sequence_gaps to monitor;
 
+create table sink_dead_letters (
+  sink text not null,
+  cluster_id text not null,
+  topic text not null,
+  partition integer not null,
+  "offset" bigint not null,
+  reason text not null,
+  message text not null,
+  sensor_id text,
+  run_id text,
+  seq bigint,
+  recorded_at timestamp with time zone not null default now(),
+  constraint sink_dead_letters_pkey PRIMARY KEY (sink, cluster_id, topic, partition, "offset")
+);
+grant insert, select on sink_dead_letters to consumer;
+grant select on sink_dead_letters to monitor;
+
+create table sink_progress (
+  sink text not null,
+  cluster_id text not null,
+  topic text not null,
+  partition integer not null,
+  next_offset bigint not null,
+  planned_to bigint,
+  epoch bigint not null,
+  owner text not null,
+  claimed_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null default now(),
+  stored bigint not null default 0,
+  dead_lettered bigint not null default 0,
+  repeated bigint not null default 0,
+  missing bigint not null default 0,
+  filled bigint not null default 0,
+  marks_offset bigint not null,
+  marks bytea,
+  marks_version integer not null default 0,
+  stopped text,
+  constraint sink_progress_pkey PRIMARY KEY (sink, cluster_id, topic, partition),
+  constraint plan_lies_ahead CHECK ((planned_to > next_offset))
+) with (fillfactor=50);
+grant insert, select, update on sink_progress to consumer;
+grant select on sink_progress to monitor;
+
 create table system_events (
   event_id bigint not null generated always as identity,
   at timestamp with time zone not null default now(),

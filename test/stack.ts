@@ -7,7 +7,15 @@ import { migrate } from '../lib/db/migrate.ts'
 import { kafkaClients } from '../lib/kafka/client.ts'
 import { startReaper, type Reaper } from '../lib/local/reaper.ts'
 import { sleep } from '../lib/run.ts'
-import { startTestKafka, startTestPostgres, type TestKafka, type TestPostgres } from '../lib/local/testbed.ts'
+import {
+  startTestKafka,
+  startTestPostgres,
+  startTestSearch,
+  startTestStorage,
+  type TestKafka,
+  type TestPostgres,
+  type TestServer,
+} from '../lib/local/testbed.ts'
 
 /**
  * The real Kafka (three nodes) and the real PostgreSQL of a test run: started by the first test that asks, shared by all
@@ -22,8 +30,12 @@ interface Shared {
   reaper: Reaper
   kafka?: Promise<TestKafka>
   postgres?: Promise<TestPostgres>
+  search?: Promise<Store>
+  storage?: Promise<Store>
   template?: Promise<string>
 }
+
+type Store = TestServer & { url: string }
 
 // On globalThis because a test runner may load this file once for each test file.
 const place = globalThis as { testStack?: Shared }
@@ -38,6 +50,20 @@ export function postgres(): Promise<TestPostgres> {
   const stack = shared()
   stack.postgres ??= startTestPostgres({ dir: stack.dir, onStart: stack.reaper.watch })
   return stack.postgres
+}
+
+/** The search server of the sinks. */
+export function search(): Promise<Store> {
+  const stack = shared()
+  stack.search ??= startTestSearch({ dir: stack.dir, onStart: stack.reaper.watch })
+  return stack.search
+}
+
+/** The S3 storage of the sinks. */
+export function storage(): Promise<Store> {
+  const stack = shared()
+  stack.storage ??= startTestStorage({ dir: stack.dir, onStart: stack.reaper.watch })
+  return stack.storage
 }
 
 /** A topic that nobody else uses: three copies, two needed for an acknowledgement. Its name. */
@@ -120,7 +146,7 @@ export async function stopStack(): Promise<void> {
   const stack = place.testStack
   if (!stack) return
   delete place.testStack
-  const started = await Promise.allSettled([stack.kafka, stack.postgres])
+  const started = await Promise.allSettled([stack.kafka, stack.postgres, stack.search, stack.storage])
   const servers = started.flatMap((one) => {
     if (one.status !== 'fulfilled' || !one.value) return []
     return 'nodes' in one.value ? one.value.nodes : [one.value]

@@ -2,7 +2,9 @@ import { parseArgs } from 'node:util'
 import { parseConfig } from '../config.ts'
 import { parseDuration } from '../kinds.ts'
 import { log } from '../log.ts'
-import { EXIT, run } from '../run.ts'
+import { EXIT, run, Stop } from '../run.ts'
+import { isSink, SINKS } from '../sink/open.ts'
+import { faultsIn, verifySink } from '../verify/sinks.ts'
 import { verify, type Report } from '../verify/verify.ts'
 
 const HELP = `bun run verify: is every accepted reading stored, exactly once, with the content that was accepted?
@@ -10,6 +12,7 @@ const HELP = `bun run verify: is every accepted reading stored, exactly once, wi
 Compares the producers' own ledgers (in their spools, which no consumer can write) with the tables, by identity and
 content: accepted = stored + dead_lettered + spooled + dropped + retired. One JSON object on stdout, a sentence on stderr.
 
+  --sink NAME  what is in elasticsearch or s3 instead (default postgres): their documents, the objects of each format
   --wait 60s   how long to wait for what is in Kafka to be stored (default 60s)
   --json       no sentence
   --help       this text
@@ -18,6 +21,7 @@ exit 0 nothing lost, duplicated or phantom · 1 something is · 2 usage · 69 Ka
 
 const { values } = parseArgs({
   options: {
+    sink: { type: 'string', default: 'postgres' },
     wait: { type: 'string', default: '60s' },
     json: { type: 'boolean' },
     help: { type: 'boolean' },
@@ -26,6 +30,11 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(HELP)
   process.exit(EXIT.ok)
+}
+const { sink } = values
+if (sink !== 'postgres' && !isSink(sink)) {
+  console.error(`Cannot verify: --sink must be postgres, ${SINKS.join(' or ')}: got "${sink}"`)
+  process.exit(EXIT.usage)
 }
 if (!/^\d+(\.\d+)?(ms|s|m|h)?$/.test(values.wait)) {
   console.error(`Cannot verify: --wait must be a duration such as 60s: got "${values.wait}"`)
@@ -36,16 +45,25 @@ await run('verify', async () => {
   const config = parseConfig()
   log.configure({ level: 'WARN', service: 'verify' })
   const say = (line: string) => void (values.json || console.error(line))
-  const report = await verify(config, parseDuration(values.wait), say)
+  const waitMs = parseDuration(values.wait)
+  const report =
+    sink === 'postgres'
+      ? await verify(config, waitMs, say)
+      : await verifySink(config, sink, waitMs, say).catch((error: unknown) => {
+          if (error instanceof Stop) throw error
+          throw new Stop(`Cannot verify ${sink}: ${(error as Error).message}`, EXIT.unavailable, {
+            cause: error,
+          })
+        })
   console.log(JSON.stringify(report))
   for (const line of sentences(report)) say(line)
-  return report.lost + report.duplicated + report.phantom === 0 ? EXIT.ok : EXIT.fault
+  return faultsIn(report) === 0 ? EXIT.ok : EXIT.fault
 })
 
 function sentences(r: Report): string[] {
   const sum = `${r.accepted} accepted = ${r.stored} stored + ${r.dead_lettered} dead-lettered + ${r.spooled} spooled + ${r.dropped} dropped + ${r.retired} retired + ${r.lost} lost`
   const h = r.heartbeats
-  const ok = r.lost + r.duplicated + r.phantom === 0
+  const ok = faultsIn(r) === 0
   const verdict = ok
     ? 'Nothing lost, nothing duplicated, no phantom.'
     : `NOT TRUE TO THE LEDGER: lost ${r.lost}, duplicated ${r.duplicated}, phantom ${r.phantom}.`

@@ -4,7 +4,8 @@ import { Fault, type Decoded, type Fact } from './decode.ts'
 import { contentDigest } from './digest.ts'
 import { FLAG, NOT_LIVE } from './flags.ts'
 import { changeRules, judge, redescribe } from './judge.ts'
-import { createMark, leaveOpen, MAX_RANGES, place, spill, type Mark } from './marks.ts'
+import { markOf, mayOpenMark, sourceFromKey, type Marks } from './mark-book.ts'
+import { leaveOpen, MAX_RANGES, place, spill, type Mark } from './marks.ts'
 import type { Message, Outputs, StatedFact } from './outputs.ts'
 import { createSensor, judgedBy, type SensorState } from './sensor.ts'
 
@@ -16,8 +17,7 @@ import { createSensor, judgedBy, type SensorState } from './sensor.ts'
  */
 export interface PartitionState {
   sensors: Map<string, SensorState>
-  /** by source, then by run */
-  marks: Map<string, Map<string, Mark>>
+  marks: Marks
   /** the rule book in force */
   rules: Rules
   /** rules whose detectors could not go on from what was stored, with how many sensors: told after a claim */
@@ -39,11 +39,6 @@ export interface Keys {
 const LATE_AFTER = 5 * 60 * 1_000_000 // five minutes under way: older news is history
 const CLOCK_BEHIND = 30 * 86_400 * 1_000_000
 const CLOCK_AHEAD = 5 * 60 * 1_000_000
-/** runs of one source whose marks are kept; an older one would have to come back after sixteen new spools */
-const RUNS_KEPT = 16
-/** beyond so many known sources a broken message of an unknown one leaves no mark */
-const BROKEN_SOURCES_KEPT = 1000
-
 export function createState(): PartitionState {
   return { sensors: new Map(), marks: new Map(), rules: NO_RULES, relearning: new Map() }
 }
@@ -94,8 +89,8 @@ export function createProcessor(
   function deadLetter(message: Message, fault: Fault, identity: Identity | null): void {
     const source = sourceFromKey(message.key)
     const outputs = out()
-    if (identity && source && mayOpenMark(source, identity.runId)) {
-      const mark = markOf(source, identity.runId)
+    if (identity && source && mayOpenMark(state.marks, source, identity.runId)) {
+      const mark = markOf(state.marks, source, identity.runId)
       const skipped = leaveOpen(mark, identity.seq)
       if (outputs && skipped) outputs.counters.missing += skipped.to - skipped.from + 1
       noteRanges(mark, source, identity.runId)
@@ -109,7 +104,7 @@ export function createProcessor(
     const outputs = out()
     let flags = 0
     if (identity) {
-      const mark = markOf(decoded.source, identity.runId)
+      const mark = markOf(state.marks, decoded.source, identity.runId)
       const is = place(mark, identity.seq, contentDigest(decoded.readings))
       if (is.kind === 'repeat') {
         if (outputs) outputs.counters[is.conflict ? 'conflicting' : 'repeated']++
@@ -218,24 +213,6 @@ export function createProcessor(
     state.relearning.set(ruleId, (state.relearning.get(ruleId) ?? 0) + 1)
   }
 
-  function markOf(source: string, runId: string): Mark {
-    let runs = state.marks.get(source)
-    if (!runs) state.marks.set(source, (runs = new Map()))
-    let mark = runs.get(runId)
-    if (!mark) {
-      mark = createMark()
-      runs.set(runId, mark)
-      if (runs.size > RUNS_KEPT) runs.delete(String(runs.keys().next().value))
-    }
-    return mark
-  }
-
-  /** Names in broken messages are anybody's: they neither fill the memory nor push a real run out of it. */
-  function mayOpenMark(source: string, runId: string): boolean {
-    const runs = state.marks.get(source)
-    return runs ? runs.has(runId) || runs.size < RUNS_KEPT : state.marks.size < BROKEN_SOURCES_KEPT
-  }
-
   function noteRanges(mark: Mark, source: string, runId: string): void {
     if (mark.missing.length > MAX_RANGES) crowded.set(mark, { source, runId })
   }
@@ -274,11 +251,4 @@ export function isDescribedAlike(a: Reading, b: Reading): boolean {
 /** Whether the same rules are for it. */
 function isJudgedAlike(a: Reading, b: Reading): boolean {
   return a.sensorType === b.sensorType && a.location.machineId === b.location.machineId
-}
-
-/** A dead letter's sensor, as far as its key tells. */
-function sourceFromKey(key: Buffer | null): string | null {
-  if (!key || key.length === 0 || key.length > 64) return null
-  const text = key.toString('latin1')
-  return /^[A-Za-z0-9._:-]+$/.test(text) ? text : null
 }

@@ -34,6 +34,16 @@ export async function httpAnswers(url: string): Promise<boolean> {
   }
 }
 
+/** true where something speaks HTTP there, whatever it says: a server that lets nobody in without a key */
+export async function speaksHttp(url: string): Promise<boolean> {
+  try {
+    await (await fetch(url, { signal: AbortSignal.timeout(PROBE_MS) })).body?.cancel()
+    return true
+  } catch {
+    return false
+  }
+}
+
 function ask(
   host: string,
   port: number,

@@ -7,6 +7,7 @@ import type { Part } from './part.ts'
 import { freePorts } from './ports.ts'
 import { postgresPart, postgresUrl } from './postgres.ts'
 import { end, isAlive, launch, signal, type ProcessId, type Running } from './process.ts'
+import { findOpensearch, findS3proxy, opensearchPart, s3proxyPart } from './stores.ts'
 
 /**
  * The same Kafka and PostgreSQL on free ports, for tests and benchmarks: nobody restarts what they kill. Whoever starts
@@ -75,6 +76,26 @@ export async function startTestPostgres(options: TestOptions): Promise<TestPostg
   const server = testServer(postgresPart({ dir: options.dir, ...access }), options)
   await server.start()
   return Object.assign(server, { url: postgresUrl(access) })
+}
+
+export async function startTestSearch(options: TestOptions): Promise<TestServer & { url: string }> {
+  const [port = 0] = await freePorts(1)
+  const server = testServer(
+    opensearchPart({ dir: options.dir, port, program: await findOpensearch() }),
+    options,
+  )
+  await server.start()
+  return Object.assign(server, { url: `http://localhost:${port}` })
+}
+
+/** Whoever asks is minioadmin, as in the containers. */
+export async function startTestStorage(options: TestOptions): Promise<TestServer & { url: string }> {
+  const [port = 0] = await freePorts(1)
+  const access = { accessKeyId: 'minioadmin', secretAccessKey: 'minioadmin' }
+  const part = s3proxyPart({ dir: options.dir, port, program: await findS3proxy(), ...access })
+  const server = testServer(part, options)
+  await server.start()
+  return Object.assign(server, { url: `http://localhost:${port}` })
 }
 
 function testServer(part: Part, { dir, onStart }: TestOptions): TestServer {

@@ -1,5 +1,6 @@
-import type { Transaction } from '../db/connect.ts'
+import type { Sql, Transaction } from '../db/connect.ts'
 import { contentHash } from '../hash.ts'
+import { heartbeatCounts, type HeartbeatCount } from './heartbeats.ts'
 
 /** A row of readings as the judge sees it. `runId` and `seq` are null for a foreign producer's. */
 export interface StoredRow {
@@ -10,6 +11,43 @@ export interface StoredRow {
   topic: string
   partition: number
   offset: number
+}
+
+/** Where readings are kept, as the judge reads it: PostgreSQL's tables, or a sink's index or bucket. */
+export interface Store {
+  /** the first offset of each partition that it does not have yet */
+  progress(sql: Sql, clusterId: string): Promise<{ topic: string; partition: number; next_offset: number }[]>
+  /** every stored reading, once, and what is known beside */
+  read(
+    sql: Sql,
+    heartbeatTopic: string,
+    take: (row: StoredRow) => void,
+  ): Promise<{
+    letters: { run_id: string; sensor_id: string; seq: number }[]
+    gaps: number
+    retiredBeforeMs: number
+    /** null where signs of life are not counted there */
+    heartbeats: HeartbeatCount[] | null
+  }>
+}
+
+export const postgresStore: Store = {
+  progress: (sql, clusterId) => sql`
+    select topic, partition, next_offset from partition_progress where cluster_id = ${clusterId}`,
+  /** one consistent look */
+  read: (sql, heartbeatTopic, take) =>
+    sql.begin('isolation level repeatable read read only', async (tx) => {
+      await eachStoredRow(tx, take)
+      const letters = await tx<{ run_id: string; sensor_id: string; seq: number }[]>`
+        select run_id, sensor_id, seq from dead_letters
+        where run_id is not null and sensor_id is not null and seq is not null and topic <> ${heartbeatTopic}`
+      const heartbeats = await heartbeatCounts(tx, heartbeatTopic)
+      const sums = await tx<{ gaps: number | null; retired: Date | null }[]>`
+        select (select sum(missing - filled)::bigint from partition_progress) as gaps,
+          (select max(received_before) from retired_readings) as retired`
+      const retiredBeforeMs = sums[0]?.retired?.getTime() ?? 0
+      return { letters, heartbeats, gaps: sums[0]?.gaps ?? 0, retiredBeforeMs }
+    }),
 }
 
 interface RawRow {
@@ -37,7 +75,7 @@ interface Sensor {
 const PAGE = 10_000
 
 /** Every stored reading, once, with its content hashed again from the columns. Constant memory. */
-export async function eachStoredRow(tx: Transaction, take: (row: StoredRow) => void): Promise<void> {
+async function eachStoredRow(tx: Transaction, take: (row: StoredRow) => void): Promise<void> {
   const sensors = new Map((await tx<Sensor[]>`select * from sensors`).map((s) => [s.sensor_key, s]))
   const runs = new Map(
     (await tx<{ run_key: number; run_id: string }[]>`select run_key, run_id from runs`).map((r) => [

@@ -10,15 +10,9 @@ import { readLogRange, type LogMessage } from '../kafka/log.ts'
 import { EXIT, sleep, Stop } from '../run.ts'
 import { readLedger, type LedgerEntry } from '../spool/ledger.ts'
 import { judgeForeign, type ForeignVerdict, type ReadLog } from './foreign.ts'
-import {
-  heartbeatCounts,
-  heartbeatsIn,
-  judgeHeartbeats,
-  type HeartbeatLedger,
-  type HeartbeatVerdict,
-} from './heartbeats.ts'
+import { heartbeatsIn, judgeHeartbeats, type HeartbeatLedger, type HeartbeatVerdict } from './heartbeats.ts'
 import { createJudge, type Judge, type Verdict } from './judge.ts'
-import { eachStoredRow, type StoredRow } from './stored.ts'
+import { postgresStore, type Store, type StoredRow } from './stored.ts'
 
 export interface Report extends Verdict {
   /** signs of life, which are counted instead of stored; what is wrong with them is in the sums above, too */
@@ -38,7 +32,12 @@ export interface Report extends Verdict {
  * ends of the log (what they have sent lies below), then the wait until that is stored, then one snapshot of the tables,
  * then the ledgers again (what came meanwhile is no phantom).
  */
-export async function verify(config: Config, waitMs: number, say: (line: string) => void): Promise<Report> {
+export async function verify(
+  config: Config,
+  waitMs: number,
+  say: (line: string) => void,
+  store: Store = postgresStore,
+): Promise<Report> {
   const sql = connect(config.DATABASE_URL, { name: 'verify', max: 1, statementTimeoutMs: 600_000 })
   const clients = kafkaClients({ ...clusterOf(config), clientId: 'verify' })
   try {
@@ -47,13 +46,15 @@ export async function verify(config: Config, waitMs: number, say: (line: string)
     const beats = config.SODA_HEARTBEAT_TOPIC
     const first = eachLedgerEntry(config, (entry) => judge.expect(entry), judge, runs)
     say(`${runs.size} ledgers read`)
-    const behind = await waitUntilStored(clients, sql, waitMs, say)
+    const behind = await waitUntilStored(clients, sql, store, waitMs, say)
     const foreign: StoredRow[] = []
     const unknown = new Set<string>()
-    const tables = await readTables(sql, judge, foreign, runs, unknown, beats)
+    const tables = await readStore(sql, store, judge, foreign, runs, unknown, beats)
     const later = eachLedgerEntry(config, (entry) => judge.justify(entry), null, runs)
-    const heartbeats = judgeHeartbeats(first, later, tables.heartbeats)
-    for (const { runId } of tables.heartbeats) unknown.add(runId)
+    const heartbeats = tables.heartbeats
+      ? judgeHeartbeats(first, later, tables.heartbeats)
+      : judgeHeartbeats([], [], []) // readings alone are kept there
+    for (const { runId } of tables.heartbeats ?? []) unknown.add(runId)
     tables.judgeRows()
     const unidentified = await judgeForeign(foreign, logReader(clients, config))
     const verdict = judge.verdict(tables.retiredBeforeMs)
@@ -100,10 +101,11 @@ function eachLedgerEntry(
   return heartbeats
 }
 
-/** Until next_offset has reached where the log ended when we asked; resolves to how many messages were still missing. */
+/** Until the store's position has reached where the log ended when we asked; resolves to how many messages were still missing. */
 async function waitUntilStored(
   clients: KafkaClients,
   sql: Sql,
+  store: Store,
   waitMs: number,
   say: (line: string) => void,
 ): Promise<number> {
@@ -111,17 +113,14 @@ async function waitUntilStored(
   const until = Date.now() + waitMs
   try {
     const clusterId = await retried(until, () => view.clusterId())
-    const topics = await sql<
-      { topic: string }[]
-    >`select distinct topic from partition_progress where cluster_id = ${clusterId}`
+    const topics = new Set((await store.progress(sql, clusterId)).map((p) => p.topic))
     const ends = new Map<string, number>()
-    for (const { topic } of topics) {
+    for (const topic of topics) {
       for (const o of await retried(until, () => view.offsets(topic)))
         ends.set(`${topic}\n${o.partition}`, o.high)
     }
     for (;;) {
-      const progress = await sql<{ topic: string; partition: number; next_offset: number }[]>`
-        select topic, partition, next_offset from partition_progress where cluster_id = ${clusterId}`
+      const progress = await store.progress(sql, clusterId)
       const stored = new Map(progress.map((p) => [`${p.topic}\n${p.partition}`, p.next_offset]))
       let behind = 0
       for (const [id, end] of ends) behind += Math.max(0, end - (stored.get(id) ?? 0))
@@ -151,9 +150,10 @@ async function retried<T>(until: number, ask: () => Promise<T>): Promise<T> {
   }
 }
 
-/** One consistent look at the tables. Rows are held back until the ledgers have been read once more. */
-async function readTables(
+/** One look at the store. Rows are held back until the ledgers have been read once more. */
+async function readStore(
   sql: Sql,
+  store: Store,
   judge: Judge,
   foreign: StoredRow[],
   runs: Set<string>,
@@ -161,31 +161,16 @@ async function readTables(
   heartbeatTopic: string,
 ) {
   const held = createHeldRows()
-  const facts = await sql.begin('isolation level repeatable read read only', async (tx) => {
-    await eachStoredRow(tx, (row) => {
-      if (row.runId === null || row.seq === null) foreign.push(row)
-      else held.push(row.runId, row.sensorId, row.seq, row.hash)
-      if (row.runId !== null && !runs.has(row.runId)) unknown.add(row.runId)
-    })
-    const letters = await tx<{ run_id: string; sensor_id: string; seq: number }[]>`
-      select run_id, sensor_id, seq from dead_letters where run_id is not null and sensor_id is not null and seq is not null
-        and topic <> ${heartbeatTopic}`
-    const heartbeats = await heartbeatCounts(tx, heartbeatTopic)
-    const sums = await tx<{ gaps: number | null; retired: Date | null }[]>`
-      select (select sum(missing - filled)::bigint from partition_progress) as gaps,
-        (select max(received_before) from retired_readings) as retired`
-    return {
-      letters,
-      heartbeats,
-      gaps: sums[0]?.gaps ?? 0,
-      retiredBeforeMs: sums[0]?.retired?.getTime() ?? 0,
-    }
+  const { letters, gaps, retiredBeforeMs, heartbeats } = await store.read(sql, heartbeatTopic, (row) => {
+    if (row.runId === null || row.seq === null) foreign.push(row)
+    else held.push(row.runId, row.sensorId, row.seq, row.hash)
+    if (row.runId !== null && !runs.has(row.runId)) unknown.add(row.runId)
   })
-  for (const l of facts.letters) judge.deadLetter(l.run_id, l.sensor_id, l.seq)
+  for (const l of letters) judge.deadLetter(l.run_id, l.sensor_id, l.seq)
   return {
-    gaps: Number(facts.gaps),
-    heartbeats: facts.heartbeats,
-    retiredBeforeMs: facts.retiredBeforeMs,
+    gaps,
+    heartbeats,
+    retiredBeforeMs,
     judgeRows: () => held.each((runId, sensorId, seq, hash) => judge.row(runId, sensorId, seq, hash)),
   }
 }

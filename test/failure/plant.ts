@@ -39,7 +39,11 @@ const ROOT = join(import.meta.dir, '../..')
 /** a partition may be this much of the whole plant's rate behind and still count as flowing */
 const NEARLY_CAUGHT_UP_S = 1
 
-export async function startPlant(options: { rate: number }): Promise<Plant> {
+export async function startPlant(options: {
+  rate: number
+  /** further environment, such as where the stores of the sinks are */
+  env?: Record<string, string>
+}): Promise<Plant> {
   const dir = mkdtempSync(join(tmpdir(), 'plant-'))
   const [{ brokers }, { url }, sensorTopic, alertTopic] = await Promise.all([
     kafka(),
@@ -57,6 +61,7 @@ export async function startPlant(options: { rate: number }): Promise<Plant> {
     STATE_DIR: dir,
     SPOOL_DIR: join(dir, 'spool'),
     LOG_LEVEL: 'INFO',
+    ...options.env,
   }
   mkdirSync(join(dir, 'logs'), { recursive: true })
   const config = parseConfig(env)
@@ -86,7 +91,7 @@ export async function startPlant(options: { rate: number }): Promise<Plant> {
   return plant
 }
 
-function supervise(
+export function supervise(
   name: string,
   argv: string[],
   env: Record<string, string | undefined>,

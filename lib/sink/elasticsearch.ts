@@ -1,0 +1,206 @@
+import { log } from '../log.ts'
+import { sleep } from '../run.ts'
+import type { Destination, Refusal } from './destination.ts'
+import { documentId, MAPPING, toDocument } from './document.ts'
+
+/**
+ * Index sensor_readings of Elasticsearch or OpenSearch, by HTTP alone. A document's id is its message's place in the log:
+ * written twice it is still one. Each item of a bulk answer has a fate of its own: taken · again (429, 5xx: the server has
+ * no room just now, so we come back later with less) · refused (400: this document, whatever the server's health).
+ */
+export interface ElasticsearchOptions {
+  url: string
+  index: string
+  apiKey?: string | undefined
+}
+
+export interface Elasticsearch extends Destination {
+  /** every document, once, in no order; for verify */
+  each(take: (source: unknown) => void): Promise<void>
+}
+
+/** 5 MB and 5,000 documents: larger requests gain nothing and cost the server memory. */
+const LIMITS = { messages: 5000, bytes: 5 * 1024 * 1024, ageMs: 500 }
+/**
+ * A bulk for a shard that is not there yet is held by the server for `timeout`; 8 s and no more, and so long for what it
+ * pushes back: the partition that waits sends no fetch, and the group takes 20 s of that for death.
+ */
+const ANSWER_MS = 8000
+const PATIENCE_MS = 8000
+const BULK = '_bulk?timeout=3s'
+/** waits after which what was pushed back comes again */
+const AGAIN_MS = [100, 300, 1000, 2000]
+const PAGE = 5000
+/** Answers 400 to a whole index that is closed, full or still being made: the server's fault, not a document's. */
+const NOT_THE_DOCUMENT =
+  /cluster_block|index_closed|index_not_found|validation_exception|unavailable_shards|no_shard|process_cluster_event|circuit_breaking|rejected_execution/
+
+interface BulkItem {
+  status: number
+  error?: { type: string; reason?: string; caused_by?: { reason?: string } }
+}
+
+/** The server does not answer, or not as it should: nothing is known of what was asked. */
+export class ElasticsearchAway extends Error {}
+
+export function createElasticsearch(options: ElasticsearchOptions): Elasticsearch {
+  const { origin, pathname, username, password } = new URL(options.url)
+  const base = origin + pathname.replace(/\/$/, '')
+  const headers: Record<string, string> = {}
+  if (options.apiKey) headers.authorization = `ApiKey ${options.apiKey}`
+  else if (username)
+    headers.authorization = `Basic ${btoa(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)}`
+  const index = encodeURIComponent(options.index)
+
+  async function call(
+    method: string,
+    path: string,
+    body?: string,
+    type = 'application/json',
+  ): Promise<Response> {
+    try {
+      return await fetch(`${base}/${path}`, {
+        method,
+        headers: { ...headers, ...(body === undefined ? {} : { 'content-type': type }) },
+        ...(body === undefined ? {} : { body }),
+        signal: AbortSignal.timeout(ANSWER_MS),
+      })
+    } catch (error) {
+      throw new ElasticsearchAway(`Cannot reach Elasticsearch at ${base}: ${(error as Error).message}`, {
+        cause: error,
+      })
+    }
+  }
+
+  async function must(method: string, path: string, body?: unknown): Promise<unknown> {
+    const response = await call(method, path, body === undefined ? undefined : JSON.stringify(body))
+    if (!response.ok) throw await refusal(method, path, response)
+    return response.json()
+  }
+
+  async function refusal(method: string, path: string, response: Response): Promise<ElasticsearchAway> {
+    const said = (await response.text()).slice(0, 300)
+    return new ElasticsearchAway(`Cannot ${method} ${base}/${path}: status ${response.status}: ${said}`)
+  }
+
+  /** A template too: whoever makes the index anew (or it makes itself after a deletion), it has this mapping. */
+  async function prepare(): Promise<void> {
+    const exists = await call('HEAD', index)
+    if (exists.ok) return untilServed()
+    if (exists.status !== 404) throw await refusal('HEAD', index, exists)
+    await must('PUT', `_index_template/${index}`, {
+      index_patterns: [options.index],
+      template: { settings: SETTINGS, mappings: MAPPING },
+    })
+    const made = await call('PUT', index)
+    // Another member was faster.
+    if (!made.ok && !(await made.clone().text()).includes('resource_already_exists'))
+      throw await refusal('PUT', index, made)
+    if (made.ok) log.info('sink.index_made', { index: options.index })
+    await untilServed()
+  }
+
+  /** After its start a server recovers its shards, and takes nothing until then. */
+  async function untilServed(): Promise<void> {
+    await must('GET', `_cluster/health/${index}?wait_for_status=yellow&timeout=2s`)
+  }
+
+  /** One request; items in the order of the lines. */
+  async function bulk(lines: readonly string[]): Promise<BulkItem[] | 'too many' | 'too large'> {
+    const response = await call('POST', `${index}/${BULK}`, lines.join(''), 'application/x-ndjson')
+    if (response.status === 429 || response.status === 503) return 'too many'
+    if (response.status === 413) return 'too large'
+    if (!response.ok) throw await refusal('POST', `${index}/${BULK}`, response)
+    const answer = (await response.json()) as { items?: { index?: BulkItem }[] }
+    const items = answer.items?.map((item) => item.index)
+    if (items?.length !== lines.length || items.some((item) => item === undefined))
+      throw new ElasticsearchAway(
+        `Cannot tell what ${base} has taken: it answered ${items?.length} items for ${lines.length}`,
+      )
+    return items as BulkItem[]
+  }
+
+  /** Until all are taken or refused; rejects where the server pushes back for longer than AGAIN_MS. */
+  async function writeLines(lines: readonly string[], offsets: readonly number[]): Promise<Refusal[]> {
+    const refused: Refusal[] = []
+    const until = performance.now() + PATIENCE_MS
+    let waiting = lines.map((line, i) => ({ line, offset: offsets[i] ?? -1 }))
+    for (let attempt = 0; ; attempt++) {
+      const answer = await bulk(waiting.map((w) => w.line))
+      if (answer === 'too large') {
+        if (waiting.length === 1) {
+          const offset = waiting[0]?.offset ?? -1
+          return [
+            ...refused,
+            { offset, reason: 'too_large', message: 'the server takes no request of this size' },
+          ]
+        }
+        const half = waiting.length >> 1
+        for (const part of [waiting.slice(0, half), waiting.slice(half)])
+          refused.push(
+            ...(await writeLines(
+              part.map((w) => w.line),
+              part.map((w) => w.offset),
+            )),
+          )
+        return refused
+      }
+      const again: typeof waiting = []
+      for (const [i, one] of waiting.entries()) {
+        const item = answer === 'too many' ? null : answer[i]
+        const fate = item ? fateOf(item) : 'again'
+        if (fate === 'refused')
+          refused.push({ offset: one.offset, reason: 'refused', message: reasonOf(item) })
+        else if (fate === 'again') again.push(one)
+      }
+      if (again.length === 0) return refused
+      const waitMs = AGAIN_MS[Math.min(attempt, AGAIN_MS.length - 1)] ?? 0
+      if (performance.now() + waitMs > until)
+        throw new ElasticsearchAway(`Cannot write to ${base}: it has no room for ${again.length} documents`)
+      log.debug('sink.pushed_back', { documents: again.length, attempt })
+      await sleep(waitMs)
+      waiting = again
+    }
+  }
+
+  return {
+    name: `elasticsearch:${options.index}`,
+    limits: LIMITS,
+    prepare,
+    async write(batch) {
+      const lines = batch.entries.map((entry) => {
+        const id = documentId(batch.topic, batch.partition, entry.offset)
+        return `{"index":{"_id":${JSON.stringify(id)}}}\n${JSON.stringify(toDocument(batch, entry))}\n`
+      })
+      return writeLines(
+        lines,
+        batch.entries.map((entry) => entry.offset),
+      )
+    },
+    async each(take) {
+      await must('POST', `${index}/_refresh`)
+      type Page = { _scroll_id: string; hits: { hits: { _source: unknown }[] } }
+      let page = (await must('POST', `${index}/_search?scroll=2m`, { size: PAGE, sort: ['_doc'] })) as Page
+      while (page.hits.hits.length > 0) {
+        for (const hit of page.hits.hits) take(hit._source)
+        page = (await must('POST', '_search/scroll', { scroll: '2m', scroll_id: page._scroll_id })) as Page
+      }
+      await must('DELETE', '_search/scroll', { scroll_id: [page._scroll_id] })
+    },
+  }
+}
+
+/** A copy on another node where there is one; acknowledged means on the disk (Elasticsearch's own default). */
+const SETTINGS = { 'index.auto_expand_replicas': '0-1', 'index.translog.durability': 'request' }
+
+/** What becomes of one item of a bulk answer. */
+export function fateOf(item: BulkItem): 'taken' | 'again' | 'refused' {
+  if (item.status >= 200 && item.status < 300) return 'taken'
+  if (item.status === 400 && !NOT_THE_DOCUMENT.test(item.error?.type ?? '')) return 'refused'
+  return 'again'
+}
+
+function reasonOf(item: BulkItem | null | undefined): string {
+  const { type = 'unknown', reason = '', caused_by } = item?.error ?? {}
+  return [type, reason, caused_by?.reason].filter(Boolean).join(': ')
+}

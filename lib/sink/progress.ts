@@ -1,0 +1,157 @@
+import { ask, type Sql } from '../db/connect.ts'
+import type { LogRange } from '../ingest/claim.ts'
+import { Fenced } from '../ingest/store.ts'
+
+/** The row of sink_progress that one partition moves. */
+export interface SinkPlace {
+  /** kind and destination, such as s3:sensor-cold */
+  sink: string
+  clusterId: string
+  topic: string
+  partition: number
+}
+
+export interface SinkClaim {
+  epoch: number
+  nextOffset: number
+  /** somebody began to write a batch from nextOffset to here: it has to be written again, exactly so */
+  plannedTo: number | null
+  marksOffset: number
+  marks: { bytes: Uint8Array; version: number } | null
+  /** how many messages the log has lost before they were taken */
+  gone: number
+}
+
+/** What moves together with the position. */
+export interface SinkStep {
+  from: number
+  to: number
+  epoch: number
+  counters: SinkCounters
+  letters: SinkLetter[]
+  /** marks as of `to`, where they are due */
+  marks: { bytes: Uint8Array; version: number } | null
+}
+
+export interface SinkCounters {
+  stored: number
+  dead_lettered: number
+  repeated: number
+  missing: number
+  filled: number
+}
+
+/** A message that will not be in the sink. */
+export interface SinkLetter {
+  offset: number
+  reason: string
+  message: string
+  source: string | null
+  runId: string | null
+  seq: number | null
+}
+
+/** The log ends before what was taken: another one, or its leader has just changed. */
+export class LogTooShort extends Error {}
+
+interface Row {
+  next_offset: number
+  planned_to: number | null
+  epoch: number
+  marks_offset: number
+  marks: Uint8Array | null
+  marks_version: number
+}
+
+/** Takes the partition over: whoever held it before can plan and move nothing any more. */
+export async function claimSink(
+  sql: Sql,
+  place: SinkPlace,
+  owner: string,
+  log: LogRange,
+): Promise<SinkClaim> {
+  const { sink, clusterId, topic, partition } = place
+  const rows = await ask(
+    'claim the partition',
+    sql<Row[]>`
+      insert into sink_progress (sink, cluster_id, topic, partition, next_offset, marks_offset, epoch, owner, claimed_at)
+      values (${sink}, ${clusterId}, ${topic}, ${partition}, ${log.low}, ${log.low}, 1, ${owner}, now())
+      on conflict (sink, cluster_id, topic, partition) do update set epoch = sink_progress.epoch + 1,
+        owner = excluded.owner, claimed_at = excluded.claimed_at, stopped = null
+      returning next_offset, planned_to, epoch, marks_offset, marks, marks_version`,
+  )
+  const row = rows[0]
+  if (!row) throw new Error(`Cannot claim ${topic}-${partition}: the database returned no row`)
+  if (row.next_offset > log.high) {
+    const seen = `${topic}-${partition}: the log ends at ${log.high}, but ${sink} has taken it up to ${row.next_offset}`
+    throw new LogTooShort(`${seen}: was the topic re-created? Then give this sink another index or bucket`)
+  }
+  const gone = Math.max(0, log.low - row.next_offset)
+  if (gone > 0) await skip(sql, place, row, log.low)
+  return {
+    epoch: row.epoch,
+    nextOffset: row.next_offset + gone,
+    plannedTo: gone > 0 ? null : row.planned_to,
+    marksOffset: Math.max(row.marks_offset, log.low),
+    marks: row.marks === null ? null : { bytes: row.marks, version: row.marks_version },
+    gone,
+  }
+}
+
+/** Retention was faster than the sink: on from what is left. */
+async function skip(sql: Sql, place: SinkPlace, row: Row, low: number): Promise<void> {
+  await ask(
+    'move past the lost offsets',
+    sql`update sink_progress set next_offset = ${low}, planned_to = null where ${ours(sql, place)}
+      and epoch = ${row.epoch} and next_offset = ${row.next_offset}`,
+  )
+}
+
+/** Before a batch is written: whoever comes after us will write from `from` exactly to `to`. Throws Fenced. */
+export async function planBatch(
+  sql: Sql,
+  place: SinkPlace,
+  { from, to, epoch }: Pick<SinkStep, 'from' | 'to' | 'epoch'>,
+): Promise<void> {
+  const planned = await ask(
+    'plan a batch',
+    sql`update sink_progress set planned_to = ${to} where ${ours(sql, place)} and epoch = ${epoch}
+      and next_offset = ${from} and coalesce(planned_to, ${to}) = ${to}`,
+  )
+  if (planned.count !== 1) throw fenced(place, epoch)
+}
+
+/** After a batch is written: the position moves past it, with what became of its messages. Throws Fenced. */
+export async function moveSink(sql: Sql, place: SinkPlace, step: SinkStep): Promise<void> {
+  const { sink, clusterId, topic, partition } = place
+  const { from, to, epoch, marks, counters: c } = step
+  await ask(
+    'move past a batch',
+    sql.begin(async (tx) => {
+      const moved = await tx`
+        update sink_progress set next_offset = ${to}, planned_to = null, updated_at = now(),
+          stored = stored + ${c.stored}, dead_lettered = dead_lettered + ${c.dead_lettered},
+          repeated = repeated + ${c.repeated}, missing = missing + ${c.missing}, filled = filled + ${c.filled},
+          marks_offset = case when ${marks !== null} then ${to}::bigint else marks_offset end,
+          marks = coalesce(${marks?.bytes ?? null}, marks),
+          marks_version = case when ${marks !== null} then ${marks?.version ?? 0}::integer else marks_version end
+        where sink = ${sink} and cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}
+          and epoch = ${epoch} and next_offset = ${from}`
+      if (moved.count !== 1) throw fenced(place, epoch)
+      for (const l of step.letters) {
+        await tx`
+          insert into sink_dead_letters (sink, cluster_id, topic, partition, "offset", reason, message, sensor_id, run_id, seq)
+          values (${sink}, ${clusterId}, ${topic}, ${partition}, ${l.offset}, ${l.reason}, ${l.message.slice(0, 1000)},
+            ${l.source}, ${l.runId}, ${l.seq})`
+      }
+    }),
+  )
+}
+
+function ours(sql: Sql, { sink, clusterId, topic, partition }: SinkPlace) {
+  return sql`sink = ${sink} and cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`
+}
+
+function fenced({ sink, topic, partition }: SinkPlace, epoch: number): Fenced {
+  return new Fenced(`Cannot go on with ${topic}-${partition} in ${sink}: epoch ${epoch} no longer owns it`)
+}
