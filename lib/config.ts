@@ -18,7 +18,7 @@ import { LOG_LEVELS } from './log.ts'
 import { SENSOR_TYPES } from './reading.ts'
 import { EXIT, Stop } from './run.ts'
 import { loginHalfTold, withSecretFiles } from './secrets.ts'
-import { storeVariables } from './stores.ts'
+import { databaseVariables, storeVariables } from './stores.ts'
 
 /** as lib/detect/vibration.ts knows them (a test holds the two lists equal) */
 const MACHINE_CLASSES = [
@@ -92,17 +92,7 @@ export const environment = z.object({
   KAFKA_SSL_CERT: about(text.optional(), 'Kafka', 'Certificate (PEM) that we show the brokers', true),
   KAFKA_SSL_KEY: about(text.optional(), 'Kafka', 'Key (PEM) of that certificate', true),
 
-  DATABASE_URL: about(
-    z.url({ protocol: /^postgres(ql)?$/ }).optional(),
-    'PostgreSQL',
-    'Default postgresql://factory_user:factory_pass@localhost:5432/factory_monitoring (plus PORT_OFFSET), or made of POSTGRES_*',
-    true,
-  ),
-  POSTGRES_HOST: about(text.default('localhost'), 'PostgreSQL', 'Host, where DATABASE_URL is not set'),
-  POSTGRES_PORT: about(port.optional(), 'PostgreSQL', 'Port; default 5432 (plus PORT_OFFSET)'),
-  POSTGRES_DB: about(text.default('factory_monitoring'), 'PostgreSQL', 'Database'),
-  POSTGRES_USER: about(text.default('factory_user'), 'PostgreSQL', 'User, owner of the schema'),
-  POSTGRES_PASSWORD: about(text.default('factory_pass'), 'PostgreSQL', 'Password of that user', true),
+  ...databaseVariables,
 
   PRODUCER_ID: about(name.optional(), 'Producer', 'Name of this producer; default plant, or its SENSOR_TYPE'),
   SPOOL_DIR: about(text.optional(), 'Producer', 'Where accepted readings wait; default STATE_DIR/spool'),

@@ -1,8 +1,23 @@
 import { z } from 'zod'
-import { about, choice, duration, list, text } from './kinds.ts'
+import { about, choice, duration, list, port, text } from './kinds.ts'
 
 /** The formats in which readings lie in cold storage. */
 export const COLD_FORMATS = ['ndjson', 'parquet'] as const
+
+/** Variables of PostgreSQL. */
+export const databaseVariables = {
+  DATABASE_URL: about(
+    z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+    'PostgreSQL',
+    'Default postgresql://factory_user:factory_pass@localhost:5432/factory_monitoring (plus PORT_OFFSET), or made of POSTGRES_*',
+    true,
+  ),
+  POSTGRES_HOST: about(text.default('localhost'), 'PostgreSQL', 'Host, where DATABASE_URL is not set'),
+  POSTGRES_PORT: about(port.optional(), 'PostgreSQL', 'Port; default 5432 (plus PORT_OFFSET)'),
+  POSTGRES_DB: about(text.default('factory_monitoring'), 'PostgreSQL', 'Database'),
+  POSTGRES_USER: about(text.default('factory_user'), 'PostgreSQL', 'User, owner of the schema'),
+  POSTGRES_PASSWORD: about(text.default('factory_pass'), 'PostgreSQL', 'Password of that user', true),
+}
 
 /** Variables of the stores beside PostgreSQL: where they are, and who asks. Part of the environment's schema. */
 export const storeVariables = {
