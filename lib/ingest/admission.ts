@@ -1,7 +1,8 @@
 import type { Reading } from '../reading.ts'
 import { Fault } from './decode.ts'
 import { readingKey, type KeyCache } from './keys.ts'
-import { isDescribedAlike, type PartitionState } from './partition.ts'
+import type { PartitionState } from './partition.ts'
+import { isDescribedAlike } from './sensor.ts'
 
 /** A sensor moves now and then; one that describes itself anew all the time would fill the table of sensors. */
 const DESCRIPTIONS_PER_SENSOR = 4

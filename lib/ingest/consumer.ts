@@ -131,9 +131,9 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
         throw error
       }
     },
-    async take(topic, partition, messages, highWatermark) {
+    take(topic, partition, records, most, highWatermark) {
       highs.set(`${topic}-${partition}`, highWatermark)
-      await workerOf(topic, partition).take(messages)
+      return workerOf(topic, partition).takeRecords(records, most, highWatermark)
     },
     isBacklogged: (topic, partition) => workerOf(topic, partition).isBacklogged(),
     drained: (topic, partition) => workerOf(topic, partition).drained(),

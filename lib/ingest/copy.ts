@@ -36,6 +36,25 @@ export interface ReadingRow {
   metadata: string | null
 }
 
+/** To be filled for each reading: the place of a partition is the same in all its rows. */
+export function emptyRow(partition: number, topicKey: number): ReadingRow {
+  return {
+    measuredAt: 0,
+    value: 0,
+    offset: 0,
+    seq: null,
+    sensorKey: 0,
+    runKey: null,
+    quality: 1,
+    flags: 0,
+    partition,
+    topicKey,
+    level: 0,
+    claimedLevel: null,
+    metadata: null,
+  }
+}
+
 export const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
 const FIXED_BYTES = 160 // more than all fields but metadata take
 /** microseconds from 1970 to 2000, PostgreSQL's origin of time */

@@ -1,3 +1,5 @@
+import type { Micros } from '../time.ts'
+
 /** Bits of readings.flags: what is to be known of a stored reading beside its value. */
 export const FLAG = {
   /** older than one of this sensor that was already stored, or long on its way: raises and clears nothing */
@@ -26,3 +28,14 @@ export function flagNames(flags: number): string[] {
 
 /** A reading with one of these does not move detectors. */
 export const NOT_LIVE = FLAG.late | FLAG.clock | FLAG.history | FLAG.badQuality | FLAG.filled
+
+const LATE_AFTER = 5 * 60 * 1_000_000 // five minutes under way: older news is history
+const CLOCK_BEHIND = 30 * 86_400 * 1_000_000
+const CLOCK_AHEAD = 5 * 60 * 1_000_000
+
+/** What its time says of a reading; the watermark is the newest time of its sensor so far. */
+export function timeFlags(measuredAt: Micros, arrivedAt: Micros, watermark: Micros): number {
+  const wrong = measuredAt < arrivedAt - CLOCK_BEHIND || measuredAt > arrivedAt + CLOCK_AHEAD
+  const late = measuredAt < watermark || measuredAt < arrivedAt - LATE_AFTER
+  return (wrong ? FLAG.clock : 0) | (late ? FLAG.late : 0)
+}

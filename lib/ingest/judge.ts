@@ -9,13 +9,18 @@ import type { Judged, SensorState, Slot } from './sensor.ts'
 const RECENT_READINGS = 8
 
 /**
- * One live reading before all rules of its sensor: moves their detectors, raises and clears. `outputs` null: the log is
- * being read again, the same happens without a word.
+ * One live reading before all rules of its sensor: moves their detectors, raises and clears. `momentOf` is asked only
+ * where an alarm has to say what it was about. `outputs` null: the log is being read again, the same happens without a word.
  */
-export function judge(sensor: SensorState, judged: Judged, moment: Moment, outputs: Outputs | null): void {
-  const { reading } = moment
-  const sample: Sample = { at: reading.measuredAt, value: reading.value, quality: reading.quality }
-  const impossible = judged.rules.isOutOfRange(reading.value)
+export function judge(
+  sensor: SensorState,
+  judged: Judged,
+  sample: Sample,
+  momentOf: () => Moment,
+  outputs: Outputs | null,
+): void {
+  const { at, value } = sample
+  const impossible = judged.rules.isOutOfRange(value)
   const { bound } = judged.rules
   for (let i = 0; i < bound.length; i++) {
     const rule = bound[i] as BoundRule
@@ -24,18 +29,29 @@ export function judge(sensor: SensorState, judged: Judged, moment: Moment, outpu
     const verdict = rule.step(slot.state as object, sample)
     if (verdict === IGNORED) continue
     if (slot.open) {
-      follow(slot.open, reading.value)
+      follow(slot.open, value)
       if (verdict.active) continue
-      outputs?.cleared.push(clearAlarm(slot.open, moment))
+      outputs?.cleared.push(clearAlarm(slot.open, momentOf()))
       slot.open = null
     } else if (verdict.score >= 0.5 && !yields(rule, judged)) {
-      const raised = raiseAlarm(rule, verdict, moment, sensor.recent, bound)
-      slot.open = openAlarm(rule, verdict, raised, reading.measuredAt)
+      const raised = raiseAlarm(rule, verdict, momentOf(), sensor.recent, bound)
+      slot.open = openAlarm(rule, verdict, raised, at)
       outputs?.raised.push(raised)
     }
   }
-  sensor.recent.push({ at: reading.measuredAt, value: reading.value })
-  if (sensor.recent.length > RECENT_READINGS) sensor.recent.shift()
+  remember(sensor.recent, at, value)
+}
+
+/** The oldest of a full list is filled anew: nobody holds it, and there is one for every reading. */
+function remember(recent: SensorState['recent'], at: number, value: number): void {
+  const oldest = recent.length < RECENT_READINGS ? undefined : recent.shift()
+  if (!oldest) {
+    recent.push({ at, value })
+    return
+  }
+  oldest.at = at
+  oldest.value = value
+  recent.push(oldest)
 }
 
 /** Another rule already says that something is wrong with this sensor. */

@@ -8,14 +8,17 @@ const RUNS_KEPT = 16
 /** beyond so many known sources a broken message of an unknown one leaves no mark */
 const BROKEN_SOURCES_KEPT = 1000
 
-export function markOf(marks: Marks, source: string, runId: string): Mark {
+export function markOf(marks: Marks, source: string, runId: string, onForgotten = () => {}): Mark {
   let runs = marks.get(source)
   if (!runs) marks.set(source, (runs = new Map()))
   let mark = runs.get(runId)
   if (!mark) {
     mark = createMark()
     runs.set(runId, mark)
-    if (runs.size > RUNS_KEPT) runs.delete(String(runs.keys().next().value))
+    if (runs.size > RUNS_KEPT) {
+      runs.delete(String(runs.keys().next().value))
+      onForgotten()
+    }
   }
   return mark
 }

@@ -64,7 +64,8 @@ export function rehearse(rules: Rules, topic: string): Rehearsal {
       const source = { topic, partition: 0, offset: offset++ }
       sensor.watermark = reading.measuredAt
       sensor.reading = reading
-      judge(sensor, judged, { reading, level, source, detectedBy: 'offline' }, outputs)
+      const sample = { at: reading.measuredAt, value: reading.value, quality: reading.quality }
+      judge(sensor, judged, sample, () => ({ reading, level, source, detectedBy: 'offline' }), outputs)
       for (const raised of outputs.raised.splice(0)) tell(raised, reading.measuredAt)
       for (const cleared of outputs.cleared.splice(0)) end(cleared, reading.measuredAt)
       const was = silent.get(reading.sensorId)

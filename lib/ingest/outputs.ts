@@ -2,6 +2,7 @@ import type { ClearedAlarm, RaisedAlarm } from '../alarm/alarm.ts'
 import type { Identity } from '../reading.ts'
 import { createCopyBuffer, type CopyBuffer } from './copy.ts'
 import type { Fact, Fault } from './decode.ts'
+import { FLAG } from './flags.ts'
 import type { Range } from './marks.ts'
 import type { SensorState } from './sensor.ts'
 
@@ -12,6 +13,8 @@ export interface Message {
   key: Buffer | null
   value: Buffer | null
   headers: Record<string, Buffer | string | (Buffer | string)[] | undefined> | undefined
+  /** the same headers as they came; missing where nobody kept them */
+  headerBytes?: Buffer
 }
 
 export interface Counters {
@@ -31,6 +34,15 @@ export interface StatedFact {
   fact: Fact
   runId: string | null
   isFilled: boolean
+}
+
+/** A time that cannot be right gives way to that of the log. */
+export function stated(fact: Fact, message: Message, identity: Identity | null, flags: number): StatedFact {
+  return {
+    fact: flags & FLAG.clock ? { ...fact, at: message.appendedAtMs * 1000 } : fact,
+    runId: identity ? identity.runId : null,
+    isFilled: (flags & FLAG.filled) !== 0,
+  }
 }
 
 /** What a batch has to store. */
@@ -92,4 +104,12 @@ export function batchesIn(outputs: Outputs): number {
     length / BATCH_LETTERS,
     bytes / BATCH_LETTER_BYTES,
   )
+}
+
+/** Below this a transaction is mostly round trips. */
+const WORTHWHILE = 0.4
+
+/** While the log has many more to give at once (`ahead`), a batch waits until it is worth its transaction. */
+export function isWorthwhile(outputs: Outputs, ahead: number): boolean {
+  return ahead < WORTHWHILE * BATCH_ROWS || batchesIn(outputs) >= WORTHWHILE
 }

@@ -1,13 +1,25 @@
+import type { Moment } from '../alarm/alarm.ts'
 import { NO_RULES, type Rules } from '../alarm/rules.ts'
+import type { Records } from '../kafka/records.ts'
 import { LEVELS, type Identity, type Reading } from '../reading.ts'
-import { Fault, type Decoded, type Fact } from './decode.ts'
-import { contentDigest } from './digest.ts'
-import { FLAG, NOT_LIVE } from './flags.ts'
+import { emptyRow } from './copy.ts'
+import { Fault, type Decoded } from './decode.ts'
+import { contentDigest, readingDigest } from './digest.ts'
+import { FLAG, NOT_LIVE, timeFlags } from './flags.ts'
+import { read, readHead, readValue } from './form.ts'
 import { changeRules, judge, redescribe } from './judge.ts'
+import { createForms } from './known.ts'
+import { stated, type Message, type Outputs } from './outputs.ts'
 import { markOf, mayOpenMark, sourceFromKey, type Marks } from './mark-book.ts'
 import { leaveOpen, MAX_RANGES, place, spill, type Mark } from './marks.ts'
-import type { Message, Outputs, StatedFact } from './outputs.ts'
-import { createSensor, judgedBy, type SensorState } from './sensor.ts'
+import {
+  createSensor,
+  isDescribedAlike,
+  isJudgedAlike,
+  isShownNext,
+  judgedBy,
+  type SensorState,
+} from './sensor.ts'
 
 /**
  * One partition of the log as the consumer holds it: what each sensor was last, which numbers have come, which alarms
@@ -36,15 +48,20 @@ export interface Keys {
   run(runId: string): number
 }
 
-const LATE_AFTER = 5 * 60 * 1_000_000 // five minutes under way: older news is history
-const CLOCK_BEHIND = 30 * 86_400 * 1_000_000
-const CLOCK_AHEAD = 5 * 60 * 1_000_000
+/** in place of flags: it was counted, and that is all */
+const REPEATED = -1
+
 export function createState(): PartitionState {
   return { sensors: new Map(), marks: new Map(), rules: NO_RULES, relearning: new Map() }
 }
 
 export interface Processor {
   process(message: Message, decoded: Decoded | Fault, identity: Identity | null): void
+  /**
+   * Processes records where they lie as long as their form is known: at most so many, and only below this offset. How
+   * many; the first of another form is for the decoder and `process`.
+   */
+  run(records: Records, most: number, below: number): number
   /**
    * At the end of a chunk: ranges beyond what is kept in memory go out, to be stored with the batch. Not earlier,
    * because the chunk itself may still fill one of them; never while the log is read again.
@@ -60,7 +77,16 @@ export function createProcessor(
   where: Place,
   keys: Keys,
   detectedBy: string,
+  /** what was decoded once may be read by its form: messages of this topic are those of decodeFactory */
+  hasForms = true,
 ): Processor {
+  const forms = createForms()
+  /** the reading in hand, as it goes into the table: one row for all */
+  const row = emptyRow(where.partition, where.topicKey)
+  const sample = { at: 0, value: 0, quality: 1 }
+  /** what the row was made of: this reading, or, where `shown` is to be filled, one that is like it but for the row */
+  let like: Reading | null = null
+  let shown: Reading | null = null
   const crowded = new Map<Mark, { source: string; runId: string }>()
   const sourceAt = (offset: number) => ({ topic: where.topic, partition: where.partition, offset })
 
@@ -68,6 +94,14 @@ export function createProcessor(
     process(message, decoded, identity) {
       if (decoded instanceof Fault) deadLetter(message, decoded, identity)
       else if (decoded.readings.length > 0) store(message, decoded, identity)
+    },
+    run(records, most, below) {
+      let n = 0
+      while (n < most && records.standing && records.offset < below && repeat(records)) {
+        records.next()
+        n++
+      }
+      return n
     },
     settle() {
       const outputs = out()
@@ -90,7 +124,7 @@ export function createProcessor(
     const source = sourceFromKey(message.key)
     const outputs = out()
     if (identity && source && mayOpenMark(state.marks, source, identity.runId)) {
-      const mark = markOf(state.marks, source, identity.runId)
+      const mark = markOf(state.marks, source, identity.runId, forms.clear)
       const skipped = leaveOpen(mark, identity.seq)
       if (outputs && skipped) outputs.counters.missing += skipped.to - skipped.from + 1
       noteRanges(mark, source, identity.runId)
@@ -102,94 +136,170 @@ export function createProcessor(
 
   function store(message: Message, decoded: Decoded, identity: Identity | null): void {
     const outputs = out()
-    let flags = 0
-    if (identity) {
-      const mark = markOf(state.marks, decoded.source, identity.runId)
-      const is = place(mark, identity.seq, contentDigest(decoded.readings))
-      if (is.kind === 'repeat') {
-        if (outputs) outputs.counters[is.conflict ? 'conflicting' : 'repeated']++
-        return
-      }
-      if (is.kind === 'filled') {
-        flags |= FLAG.filled
-        if (outputs) outputs.counters.filled++
-        noteRanges(mark, decoded.source, identity.runId)
-      } else if (is.skipped) {
-        flags |= FLAG.gapBefore
-        if (outputs) outputs.counters.missing += is.skipped.to - is.skipped.from + 1
-        noteRanges(mark, decoded.source, identity.runId)
-      }
-    } else {
-      flags |= FLAG.unidentified
-      if (outputs) outputs.counters.unidentified++
-    }
+    const { source, readings } = decoded
+    const mark = identity && markOf(state.marks, source, identity.runId, forms.clear)
+    const flags =
+      mark && identity
+        ? accept(mark, source, identity, contentDigest(readings), outputs)
+        : unidentified(outputs)
+    if (flags === REPEATED) return
     if (outputs) outputs.counters.unknown_fields += decoded.unknownFields
-    for (const reading of decoded.readings) {
-      const all = storeReading(message, reading, identity, flags, decoded.isCounted === true, outputs)
+    for (const one of readings) {
+      const all = storeReading(message, one, identity, flags, decoded.isCounted === true, outputs)
       if (decoded.fact) outputs?.facts.push(stated(decoded.fact, message, identity, all))
     }
+    const [only] = readings
+    if (!hasForms || !message.headerBytes || !only || readings.length > 1 || only.sensorId !== source) return
+    const sensor = state.sensors.get(source)
+    const runKey = identity && keys.run(identity.runId)
+    if (sensor) forms.learn(message, only, identity, sensor, mark, runKey, decoded.unknownFields)
   }
 
-  /** Answers with its flags. */
+  /** The same for the record in hand, if its form is known: no object in between. */
+  function repeat(records: Records): boolean {
+    const form = forms.of(records)
+    if (!form) return false
+    const { bytes } = records
+    const { sensor, mark, identity, described } = form
+    if (sensor.described !== described) return false
+    if (!readHead(form.form, bytes, records.headersFrom, records.headersTo)) return false
+    if (!readValue(form.form, bytes, records.valueFrom, records.valueTo)) return false
+    if (mark?.spilled && read.seq <= mark.high) return false // its number may lie in the table
+    form.uses++
+    const outputs = out()
+    let flags: number
+    if (mark && identity) {
+      identity.seq = read.seq
+      const digest = readingDigest(0, read.value, read.measuredAt) >>> 0
+      flags = accept(mark, described.sensorId, identity, digest, outputs)
+      if (flags === REPEATED) return true
+    } else flags = unidentified(outputs)
+    if (outputs) outputs.counters.unknown_fields += form.unknownFields
+    row.measuredAt = read.measuredAt
+    row.value = read.value
+    row.offset = records.offset
+    row.seq = identity ? read.seq : null
+    row.runKey = form.runKey
+    row.quality = read.quality
+    row.claimedLevel = read.claimed < 0 ? null : read.claimed
+    row.metadata = form.metadata
+    like = form.like
+    shown = form.shown
+    arrive(sensor, records.appendedAtMs, flags | form.flags, identity, false, outputs)
+    return true
+  }
+
+  /** What its running number says of a message, as flags. */
+  function accept(
+    mark: Mark,
+    source: string,
+    { runId, seq }: Identity,
+    digest: number,
+    outputs: Outputs | null,
+  ): number {
+    const is = place(mark, seq, digest)
+    if (is.kind === 'repeat') {
+      if (outputs) outputs.counters[is.conflict ? 'conflicting' : 'repeated']++
+      return REPEATED
+    }
+    if (is.kind === 'filled') {
+      if (outputs) outputs.counters.filled++
+      noteRanges(mark, source, runId)
+      return FLAG.filled
+    }
+    if (!is.skipped) return 0
+    if (outputs) outputs.counters.missing += is.skipped.to - is.skipped.from + 1
+    noteRanges(mark, source, runId)
+    return FLAG.gapBefore
+  }
+
+  function unidentified(outputs: Outputs | null): number {
+    if (outputs) outputs.counters.unidentified++
+    return FLAG.unidentified
+  }
+
   function storeReading(
     message: Message,
-    reading: Reading,
+    one: Reading,
     identity: Identity | null,
     identityFlags: number,
     isCounted: boolean,
     outputs: Outputs | null,
   ): number {
-    const sensor = sensorOf(reading, message, outputs)
-    const judged = judgedBy(sensor, state.rules, where.topic, relearn)
-    const arrivedAt = message.appendedAtMs * 1000
-    let flags = identityFlags
-    if (reading.measuredAt < arrivedAt - CLOCK_BEHIND || reading.measuredAt > arrivedAt + CLOCK_AHEAD) {
-      flags |= FLAG.clock
-    }
-    if (reading.measuredAt < sensor.watermark || reading.measuredAt < arrivedAt - LATE_AFTER)
-      flags |= FLAG.late
-    if (reading.metadata?.history === true) flags |= FLAG.history
-    if (reading.quality < 0.5) flags |= FLAG.badQuality
-    if (judged.rules.isOutOfRange(reading.value)) flags |= FLAG.outOfRange
+    const sensor = sensorOf(one, message, outputs)
+    row.measuredAt = one.measuredAt
+    row.value = one.value
+    row.offset = message.offset
+    row.seq = identity && identity.seq
+    row.runKey = identity && outputs && keys.run(identity.runId)
+    row.quality = one.quality
+    row.claimedLevel = one.claimedLevel === null ? null : LEVELS.indexOf(one.claimedLevel)
+    row.metadata = one.metadata && outputs && JSON.stringify(one.metadata)
+    like = one
+    shown = null
+    const history = one.metadata?.history === true ? FLAG.history : 0
+    return arrive(sensor, message.appendedAtMs, identityFlags | history, identity, isCounted, outputs)
+  }
 
-    const level = judged.rules.levelOf(reading.value)
+  /** The row moves its sensor and goes out; answers with its flags. */
+  function arrive(
+    sensor: SensorState,
+    appendedAtMs: number,
+    flagsBefore: number,
+    identity: Identity | null,
+    isCounted: boolean,
+    outputs: Outputs | null,
+  ): number {
+    const { measuredAt, value, quality } = row
+    const judged = judgedBy(sensor, state.rules, where.topic, relearn)
+    let flags = flagsBefore | timeFlags(measuredAt, appendedAtMs * 1000, sensor.watermark)
+    if (quality < 0.5) flags |= FLAG.badQuality
+    if (judged.rules.isOutOfRange(value)) flags |= FLAG.outOfRange
+    const level = judged.rules.levelOf(value)
+    row.flags = flags
+    row.level = level
+    row.sensorKey = sensor.sensorKey
     if ((flags & NOT_LIVE) === 0) {
-      sensor.watermark = reading.measuredAt
-      judge(sensor, judged, { reading, level, source: sourceAt(message.offset), detectedBy }, outputs)
+      sensor.watermark = measuredAt
+      sample.at = measuredAt
+      sample.value = value
+      sample.quality = quality
+      judge(sensor, judged, sample, momentOf, outputs)
     }
-    if (isShownNext(sensor, reading, flags)) {
-      sensor.reading = reading
+    if (isShownNext(sensor, measuredAt, flags)) {
+      sensor.reading = shown ? fill(shown) : inHand()
       sensor.level = level
       sensor.flags = flags
-      sensor.offset = message.offset
-      sensor.runId = identity ? identity.runId : null
+      sensor.offset = row.offset
+      sensor.runId = identity && identity.runId
     }
     sensor.count++
     if (!outputs) return flags
-
     outputs.counters.stored++
     if (flags & FLAG.late) outputs.counters.late++
-    if (reading.measuredAt > outputs.newestMeasuredAt && (flags & FLAG.clock) === 0) {
-      outputs.newestMeasuredAt = reading.measuredAt
-    }
+    if (measuredAt > outputs.newestMeasuredAt && (flags & FLAG.clock) === 0)
+      outputs.newestMeasuredAt = measuredAt
     if (isCounted) return flags // its fact is what is stored
     outputs.touched.add(sensor)
-    outputs.copy.append({
-      measuredAt: reading.measuredAt,
-      value: reading.value,
-      offset: message.offset,
-      seq: identity ? identity.seq : null,
-      sensorKey: sensor.sensorKey,
-      runKey: identity ? keys.run(identity.runId) : null,
-      quality: reading.quality,
-      flags,
-      partition: where.partition,
-      topicKey: where.topicKey,
-      level,
-      claimedLevel: reading.claimedLevel === null ? null : LEVELS.indexOf(reading.claimedLevel),
-      metadata: reading.metadata === null ? null : JSON.stringify(reading.metadata),
-    })
+    outputs.copy.append(row)
     return flags
+  }
+
+  function momentOf(): Moment {
+    return { reading: inHand(), level: row.level, source: sourceAt(row.offset), detectedBy }
+  }
+
+  function inHand(): Reading {
+    if (!like) throw new Error('Cannot tell of a reading: none is in hand')
+    return shown ? fill({ ...like }) : like
+  }
+
+  function fill(one: Reading): Reading {
+    one.measuredAt = row.measuredAt
+    one.value = row.value
+    one.quality = row.quality
+    one.claimedLevel = row.claimedLevel === null ? null : (LEVELS[row.claimedLevel] ?? null)
+    return one
   }
 
   function sensorOf(reading: Reading, message: Message, outputs: Outputs | null): SensorState {
@@ -216,39 +326,4 @@ export function createProcessor(
   function noteRanges(mark: Mark, source: string, runId: string): void {
     if (mark.missing.length > MAX_RANGES) crowded.set(mark, { source, runId })
   }
-}
-
-/** A time that cannot be right gives way to that of the log. */
-function stated(fact: Fact, message: Message, identity: Identity | null, flags: number): StatedFact {
-  return {
-    fact: flags & FLAG.clock ? { ...fact, at: message.appendedAtMs * 1000 } : fact,
-    runId: identity ? identity.runId : null,
-    isFilled: (flags & FLAG.filled) !== 0,
-  }
-}
-
-/** The newest is shown; a time that cannot be right only where there is nothing better, or it would stay for ever. */
-function isShownNext(sensor: SensorState, reading: Reading, flags: number): boolean {
-  if (sensor.count === 0) return true
-  const wrongNow = sensor.flags & FLAG.clock
-  if (wrongNow !== (flags & FLAG.clock)) return wrongNow !== 0
-  return reading.measuredAt >= sensor.reading.measuredAt
-}
-
-/** Whether the row in table sensors is the same. */
-export function isDescribedAlike(a: Reading, b: Reading): boolean {
-  return (
-    a.sensorType === b.sensorType &&
-    a.unit === b.unit &&
-    a.location.machineId === b.location.machineId &&
-    a.location.zone === b.location.zone &&
-    a.location.factorySection === b.location.factorySection &&
-    a.warningThreshold === b.warningThreshold &&
-    a.criticalThreshold === b.criticalThreshold
-  )
-}
-
-/** Whether the same rules are for it. */
-function isJudgedAlike(a: Reading, b: Reading): boolean {
-  return a.sensorType === b.sensorType && a.location.machineId === b.location.machineId
 }

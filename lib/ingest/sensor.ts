@@ -4,6 +4,7 @@ import type { Rules, SensorRules } from '../alarm/rules.ts'
 import { HEARTBEAT_TYPE } from '../line.ts'
 import type { Reading } from '../reading.ts'
 import type { Micros } from '../time.ts'
+import { FLAG } from './flags.ts'
 
 /** What a partition knows of one sensor. */
 export interface SensorState {
@@ -109,4 +110,30 @@ function slotOf(sensor: SensorState, bound: BoundRule, onRelearn: (ruleId: strin
   slot.detectorVersion = bound.detectorVersion
   slot.rule = bound
   return slot
+}
+
+/** The newest is shown; a time that cannot be right only where there is nothing better, or it would stay for ever. */
+export function isShownNext(sensor: SensorState, measuredAt: Micros, flags: number): boolean {
+  if (sensor.count === 0) return true
+  const wrongNow = sensor.flags & FLAG.clock
+  if (wrongNow !== (flags & FLAG.clock)) return wrongNow !== 0
+  return measuredAt >= sensor.reading.measuredAt
+}
+
+/** Whether the row in table sensors is the same. */
+export function isDescribedAlike(a: Reading, b: Reading): boolean {
+  return (
+    a.sensorType === b.sensorType &&
+    a.unit === b.unit &&
+    a.location.machineId === b.location.machineId &&
+    a.location.zone === b.location.zone &&
+    a.location.factorySection === b.location.factorySection &&
+    a.warningThreshold === b.warningThreshold &&
+    a.criticalThreshold === b.criticalThreshold
+  )
+}
+
+/** Whether the same rules are for it. */
+export function isJudgedAlike(a: Reading, b: Reading): boolean {
+  return a.sensorType === b.sensorType && a.location.machineId === b.location.machineId
 }

@@ -20,11 +20,10 @@ export function createSuspects(): Suspects {
     note(error, next, count) {
       const code = sqlState(error)
       if (!code || !/^2[23]/.test(code)) return
-      if (count !== 1) until = next
-      else {
-        const seen = (error as Error).message
-        condemned.set(next - 1, new Fault('storage', `is refused by the database: ${seen} (${code})`))
-      }
+      until = next
+      if (count !== 1) return
+      const seen = (error as Error).message
+      condemned.set(next - 1, new Fault('storage', `is refused by the database: ${seen} (${code})`))
     },
     isStoredAlone: (position) => position <= until,
     verdict: (offset) => condemned.get(offset),

@@ -1,22 +1,24 @@
 import type { Books } from '../alarm/books.ts'
 import type { Database } from '../db/connect.ts'
+import type { Records } from '../kafka/records.ts'
 import { log } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import { createCheckpointPace } from './checkpoint-pace.ts'
 import { claimPartition, LogEndsEarly, type LogRange } from './claim.ts'
-import type { Decoded, Decoder, Fault } from './decode.ts'
+import { decodeFactory, type Decoded, type Decoder, type Fault } from './decode.ts'
 import { createDecoding } from './decoding.ts'
+import { createIntake } from './intake.ts'
 import { createRulesInForce } from './in-force.ts'
 import { identityOf } from './identity.ts'
 import type { KeyCache } from './keys.ts'
 import type { Range } from './marks.ts'
 import { createNotices } from './notices.ts'
-import { batchesIn, createOutputs, type Message, type Outputs } from './outputs.ts'
+import { batchesIn, createOutputs, isWorthwhile, type Message, type Outputs } from './outputs.ts'
 import { createProcessor, createState, type PartitionState } from './partition.ts'
 import { prepare } from './prepare.ts'
 import { isShown, type SensorState } from './sensor.ts'
 import { createSilenceWatch } from './silent.ts'
-import { createStats, remember, type WorkerStats } from './stats.ts'
+import { createStats, noteBatch, type WorkerStats } from './stats.ts'
 import { readGaps, storeBatch } from './store.ts'
 import { createSuspects } from './suspects.ts'
 
@@ -33,6 +35,8 @@ export interface Worker {
   claim(range: LogRange): Promise<number>
   /** moves by these messages; returns before they are stored */
   take(messages: Message[]): Promise<void>
+  /** the same for records as they were fetched, at most so many, of a log up to `high`; resolves to the last one's offset */
+  takeRecords(records: Records, most: number, high: number): Promise<number>
   /** rows that wait for the writer: above the bound the caller waits for `drained` */
   isBacklogged(): boolean
   drained(): Promise<void>
@@ -64,8 +68,7 @@ export interface WorkerOptions {
   now: () => number
 }
 
-/** batches that wait while a transaction runs; bounds memory to a few MB a partition */
-const BACKLOG_BATCHES = 2
+const BACKLOG_BATCHES = 2 // wait while a transaction runs: a few MB a partition
 const LATEST_EVERY_MS = 1000
 /** A look at the log may be older than a rival's COMMIT, a new leader's high watermark may lag: for no longer than this. */
 const SURE_AFTER_MS = 15_000
@@ -101,7 +104,9 @@ export function createWorker(options: WorkerOptions): Worker {
     alertTopic: options.alertTopic,
     now,
   })
+  const intake = createIntake({ run, take: takeMessages, claim: () => (owned ? epoch : null) })
   const notices = createNotices(database, options.consumerId, topic, partition)
+  const hasForms = options.decode === decodeFactory
   let processor = newProcessor()
 
   function newProcessor() {
@@ -111,6 +116,7 @@ export function createWorker(options: WorkerOptions): Worker {
       { topic, partition, topicKey },
       keys,
       options.consumerId,
+      hasForms,
     )
   }
 
@@ -162,7 +168,7 @@ export function createWorker(options: WorkerOptions): Worker {
       log.info('rules.activated', { topic, partition, version: state.rules.version, from_offset: position })
   }
 
-  async function take(messages: Message[]): Promise<void> {
+  async function takeMessages(messages: Message[]): Promise<void> {
     const mine = epoch
     const wanted = messages.filter((m) => m.offset >= position)
     const { fresh, decoded, pending } = await decoding.decode(wanted)
@@ -195,11 +201,30 @@ export function createWorker(options: WorkerOptions): Worker {
         await writing
       }
     }
-    processor.settle()
-    write()
     if (!pending) return
+    finish()
     await writing // what came before it is stored
     if (owned && epoch === mine) options.onFailure(pending)
+  }
+
+  /** Records of known form move the state where they lie, unless the long way has something to find out. */
+  function run(records: Records, most: number): number {
+    while (records.standing && records.offset < position) records.next()
+    if (!owned || !hasForms || inForce.isPending()) return 0
+    if (!records.standing || suspects.isStoredAlone(records.offset + 1)) return 0
+    if (outputs.copy.rows === 0) gatheredAt = now()
+    position = records.offset
+    const isNew = position >= stored
+    const count = processor.run(records, most, isNew ? Infinity : stored)
+    if (count > 0) position = records.last + 1
+    if (isNew) gathered += count
+    stats.processed += count
+    return count
+  }
+
+  function finish(): void {
+    processor.settle()
+    write()
   }
 
   async function gaps(source: string, runId: string): Promise<Range[]> {
@@ -266,11 +291,8 @@ export function createWorker(options: WorkerOptions): Worker {
     stored = next
     if (showing) shownAt = now()
     if (checkpoint) pace.keptAt(next)
-    remember(stats.batchMs, now() - started + waitedMs)
-    const endToEndMs = Number.isFinite(batch.newestMeasuredAt) ? now() - batch.newestMeasuredAt / 1000 : null
-    if (endToEndMs !== null) remember(stats.endToEndMs, endToEndMs)
-    metrics.stored(topic, partition, batch, now() - started + waitedMs, endToEndMs)
-    stats.stored += batch.counters.stored
+    const batchMs = now() - started + waitedMs
+    metrics.stored(topic, partition, batch, batchMs, noteBatch(stats, batch, batchMs, now()))
     log.debug('batch.stored', { topic, partition, count, next_offset: next, ms: Math.round(now() - started) })
   }
 
@@ -297,7 +319,12 @@ export function createWorker(options: WorkerOptions): Worker {
 
   return {
     claim,
-    take,
+    take: (messages) => takeMessages(messages).then(finish),
+    async takeRecords(records, most, high) {
+      const last = await intake(records, most)
+      if (isWorthwhile(outputs, high - position)) finish() // if not, tick() bounds the wait
+      return last
+    },
     isBacklogged: () => batchesIn(outputs) >= (writing ? BACKLOG_BATCHES : 1),
     async drained() {
       await writing

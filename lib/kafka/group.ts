@@ -1,6 +1,7 @@
 import type { Consumer, EachBatchPayload } from 'kafkajs'
 import { log } from '../log.ts'
 import { DeadlineError, sleep, withDeadline } from '../run.ts'
+import { list, walk, type PlainRecords, type Records } from './records.ts'
 import { clusterView, type ClusterView, type KafkaClients, type PartitionOffsets } from './client.ts'
 
 /**
@@ -12,7 +13,14 @@ import { clusterView, type ClusterView, type KafkaClients, type PartitionOffsets
 export interface PartitionOwner {
   /** resolves to the offset to read from; rejected claims are tried again, with back-off, until they succeed or the assignment goes */
   claim(topic: string, partition: number, range: PartitionOffsets): Promise<number>
-  take(topic: string, partition: number, messages: RawMessage[], highWatermark: number): Promise<void>
+  /** takes at most so many records; resolves to the offset of the last one */
+  take(
+    topic: string,
+    partition: number,
+    records: Records,
+    most: number,
+    highWatermark: number,
+  ): Promise<number>
   isBacklogged(topic: string, partition: number): boolean
   drained(topic: string, partition: number): Promise<void>
   release(topic: string, partition: number): void
@@ -26,6 +34,8 @@ export interface RawMessage {
   key: Buffer | null
   value: Buffer | null
   headers: Record<string, Buffer | string | (Buffer | string)[] | undefined> | undefined
+  /** the same headers as they came; missing where nobody kept them */
+  headerBytes?: Buffer
 }
 
 export interface TopicPartition {
@@ -212,21 +222,10 @@ export function createGroup(options: GroupOptions): Group {
   }: EachBatchPayload): Promise<void> {
     const { topic, partition } = batch
     const high = Number(batch.highWatermark)
-    for (let from = 0; from < batch.messages.length; from += CHUNK) {
+    const records = recordsOf(batch)
+    while (records.standing) {
       if (!isRunning() || isStale() || stopping.signal.aborted) return
-      const chunk = batch.messages.slice(from, from + CHUNK)
-      await owner.take(
-        topic,
-        partition,
-        chunk.map((m) => ({
-          offset: Number(m.offset),
-          appendedAtMs: Number(m.timestamp),
-          key: m.key,
-          value: m.value,
-          headers: m.headers,
-        })),
-        high,
-      )
+      const last = await owner.take(topic, partition, records, CHUNK, high)
       while (owner.isBacklogged(topic, partition) && isRunning() && !stopping.signal.aborted) {
         await withDeadline(owner.drained(topic, partition), 1000, 'drain the writer').catch(
           (error: unknown) => {
@@ -235,8 +234,7 @@ export function createGroup(options: GroupOptions): Group {
         )
         await heartbeat()
       }
-      const last = chunk.at(-1)
-      if (last && !isStale()) resolveOffset(last.offset)
+      if (!isStale()) resolveOffset(String(last))
       await heartbeat()
     }
   }
@@ -315,8 +313,22 @@ export function createGroup(options: GroupOptions): Group {
   }
 }
 
-function byTopic(list: TopicPartition[]): { topic: string; partitions: number[] }[] {
+/** Plain records stay the bytes that they are; what the library has decoded already is taken as it is. */
+function recordsOf(batch: EachBatchPayload['batch'] & { records?: PlainRecords }): Records {
+  if (batch.records) return walk(batch.records)
+  return list(
+    batch.messages.map((m) => ({
+      offset: Number(m.offset),
+      appendedAtMs: Number(m.timestamp),
+      key: m.key,
+      value: m.value,
+      headers: m.headers,
+    })),
+  )
+}
+
+function byTopic(places: TopicPartition[]): { topic: string; partitions: number[] }[] {
   const topics = new Map<string, number[]>()
-  for (const { topic, partition } of list) topics.set(topic, [...(topics.get(topic) ?? []), partition])
+  for (const { topic, partition } of places) topics.set(topic, [...(topics.get(topic) ?? []), partition])
   return [...topics].map(([topic, partitions]) => ({ topic, partitions }))
 }

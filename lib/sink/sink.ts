@@ -6,6 +6,7 @@ import { decodersOf } from '../ingest/decoders.ts'
 import { Fenced } from '../ingest/store.ts'
 import type { KafkaClients } from '../kafka/client.ts'
 import { createGroup, type Group, type PartitionOwner } from '../kafka/group.ts'
+import { messagesOf } from '../kafka/records.ts'
 import { log } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import { EXIT, sleep, Stop } from '../run.ts'
@@ -95,9 +96,10 @@ export async function runSink(
         throw error
       }
     },
-    async take(topic, partition, messages, highWatermark) {
+    async take(topic, partition, records, most, highWatermark) {
       highs.set(`${topic}-${partition}`, highWatermark)
-      await partitionOf(topic, partition).take(messages)
+      await partitionOf(topic, partition).take(messagesOf(records, most))
+      return records.last
     },
     isBacklogged: (topic, partition) => partitionOf(topic, partition).isBacklogged(),
     drained: (topic, partition) => partitionOf(topic, partition).drained(),

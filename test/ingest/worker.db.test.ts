@@ -10,6 +10,7 @@ import { createKeyCache } from '../../lib/ingest/keys.ts'
 import type { Message } from '../../lib/ingest/outputs.ts'
 import { createWorker, type Worker } from '../../lib/ingest/worker.ts'
 import { database, STACK_MS } from '../stack.ts'
+import { fetched } from './batch.ts'
 
 setDefaultTimeout(STACK_MS)
 
@@ -84,7 +85,7 @@ async function consume(worker: Worker, log: Message[], chunks: readonly number[]
     const rest = log.filter((m) => m.offset >= from)
     for (let i = 0, c = 0; i < rest.length && failures.length === failed; c++) {
       const size = chunks[c % chunks.length] ?? 1
-      await worker.take(rest.slice(i, i + size))
+      await worker.takeRecords(await fetched(rest.slice(i, i + size)), size, range.high)
       i += size
     }
     await worker.close()

@@ -16,7 +16,7 @@ export function joinGroup(
     predecessor: async () => predecessor,
     owner: {
       claim: async (_topic, _partition, range) => range.high,
-      take: async () => {},
+      take: async () => 0,
       isBacklogged: () => false,
       drained: async () => {},
       release: () => {},

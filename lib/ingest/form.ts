@@ -1,0 +1,215 @@
+import { LEVELS } from '../reading.ts'
+import { parseMicros, type Micros } from '../time.ts'
+
+/**
+ * The form of one sensor's messages: the bytes that are the same in all of them, with holes where time, value, level,
+ * quality and running numbers stand. A message of a known form is read by comparing bytes and parsing what stands in the
+ * holes: a fifth of what JSON.parse and the check cost. A form is learnt of a message that those two have accepted, and
+ * accepts nothing that they would not: the same text around the holes, and in each hole only what is certainly valid
+ * there. Everything else is theirs to judge.
+ */
+export interface Form {
+  /** the message's fixed bytes, without what stands in the holes */
+  readonly text: Uint8Array
+  /** where in `text` each hole lies, ascending, and what stands there */
+  readonly holes: Int32Array
+  readonly kinds: Uint8Array
+  /** fixed bytes of the headers up to the value of `seq`; all of them where the message has no identity */
+  readonly head: Uint8Array
+  readonly identified: boolean
+}
+
+/** What the last message read by its form says. One for all, because nothing of it outlives the next message. */
+export const read = {
+  measuredAt: 0 as Micros,
+  value: 0,
+  quality: 1,
+  /** place in LEVELS; -1 where none is claimed */
+  claimed: -1,
+  /** 0 where the message has no identity */
+  seq: 0,
+}
+
+/** What may stand in a hole. */
+export const TIME = 0
+export const VALUE = 1
+export const LEVEL = 2
+export const QUALITY = 3
+/** a running number beyond the headers' own: it is only seen to be a number */
+export const COUNT = 4
+
+/** True where the headers are of this form: then `read.seq` is known. */
+export function readHead({ head, identified }: Form, bytes: Uint8Array, from: number, to: number): boolean {
+  let at = from
+  for (let i = 0; i < head.length; i++) if (bytes[at++] !== head[i]) return false
+  read.seq = 0
+  if (!identified) return at === to
+  const length = (bytes[at++] as number) >> 1 // zigzag, in one byte
+  if (length > MAX_DIGITS || at + length !== to) return false
+  return (read.seq = wholeNumber(bytes, at, to)) > 0
+}
+
+/** True where the value is of this form: then the rest of `read` is known. */
+export function readValue(form: Form, bytes: Buffer, from: number, to: number): boolean {
+  const { text, holes, kinds } = form
+  let at = from
+  let place = 0
+  read.claimed = -1
+  read.quality = 1
+  for (let i = 0; i < holes.length; i++) {
+    const hole = holes[i] as number
+    // a plain loop: a call of a native comparison costs more than these few bytes
+    while (place < hole) if (bytes[at++] !== text[place++]) return false
+    const kind = kinds[i]
+    if (kind === TIME) {
+      const time = timeAt(bytes, at)
+      if (Number.isNaN(time)) return false
+      read.measuredAt = time
+      at = timeEnd
+    } else if (kind === LEVEL) {
+      const level = levelAt(bytes, at)
+      if (level < 0) return false
+      read.claimed = level
+      at += LEVEL_LENGTHS[level] as number
+    } else {
+      if (kind === QUALITY && bytes[at] === MINUS) return false
+      at = numberAt(bytes, at)
+      if (at < 0) return false
+      if (kind === VALUE) read.value = parsed
+      else if (kind === QUALITY) {
+        if (parsed > 1) return false
+        read.quality = parsed
+      }
+    }
+  }
+  const last = text.length
+  while (place < last) if (bytes[at++] !== text[place++]) return false
+  return at === to
+}
+
+// ── what stands in the holes ──
+
+/** of the last number read */
+let parsed = 0
+const MINUS = 0x2d
+const MAX_DIGITS = 15
+
+/** A power of ten below 10^23 is exact as a double, and so is a whole number below 2^53: one division rounds once, rightly. */
+const TENS = Float64Array.from({ length: 16 }, (_, i) => 10 ** i)
+
+/**
+ * The number at this place goes to `parsed`, the place behind it comes back; -1 where it is no plain number: an exponent,
+ * more than 30 digits, a leading zero. Those are for JSON.parse.
+ */
+function numberAt(bytes: Buffer, from: number): number {
+  let at = from
+  const negative = bytes[at] === MINUS
+  if (negative) at++
+  const first = at
+  let whole = 0
+  let digit = (bytes[at] as number) - 48
+  while (digit >= 0 && digit <= 9) {
+    whole = whole * 10 + digit
+    digit = (bytes[++at] as number) - 48
+  }
+  let digits = at - first
+  if (digits === 0 || (digits > 1 && bytes[first] === 48)) return -1
+  let decimals = 0
+  if (digit === -2) {
+    const point = at
+    digit = (bytes[++at] as number) - 48
+    while (digit >= 0 && digit <= 9) {
+      whole = whole * 10 + digit
+      digit = (bytes[++at] as number) - 48
+    }
+    decimals = at - point - 1
+    if (decimals === 0) return -1
+    digits += decimals
+  }
+  if (digits > MAX_DIGITS) return longNumberAt(bytes, from, at, digits)
+  const size = decimals === 0 ? whole : whole / (TENS[decimals] as number)
+  parsed = negative && size !== 0 ? -size : size // -0 becomes 0
+  return at
+}
+
+/** As JSON.parse reads it: the nearest double. */
+function longNumberAt(bytes: Buffer, from: number, to: number, digits: number): number {
+  if (digits > 30) return -1
+  parsed = Number(bytes.toString('latin1', from, to)) + 0
+  return Math.abs(parsed) <= Number.MAX_SAFE_INTEGER ? to : -1
+}
+
+function wholeNumber(bytes: Uint8Array, from: number, to: number): number {
+  if (from >= to || bytes[from] === 48) return -1
+  let n = 0
+  for (let at = from; at < to; at++) {
+    const digit = (bytes[at] as number) - 48
+    if (!(digit >= 0 && digit <= 9)) return -1
+    n = n * 10 + digit
+  }
+  return n
+}
+
+const LEVEL_BYTES = LEVELS.map((level) => Buffer.from(`${level}"`))
+const LEVEL_LENGTHS = LEVELS.map((level) => level.length)
+
+function levelAt(bytes: Uint8Array, at: number): number {
+  const first = bytes[at]
+  for (let level = 0; level < LEVEL_BYTES.length; level++) {
+    const name = LEVEL_BYTES[level] as Uint8Array
+    if (name[0] !== first) continue
+    let i = 1
+    while (i < name.length && bytes[at + i] === name[i]) i++
+    if (i === name.length) return level
+  }
+  return -1
+}
+
+/** the last day seen, as its bytes `2026-11-21T` and as its beginning */
+let day: Uint8Array = new Uint8Array(11)
+let dayMicros: Micros = NaN
+/** the place behind the last time read */
+let timeEnd = 0
+const CANONICAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?Z/
+const POINT = 0x2e
+const COLON = 0x3a
+const Z = 0x5a
+
+/** `2025-09-16T21:41:41.011144Z`, or with three decimals; NaN for other forms of time. The place behind it goes to `timeEnd`. */
+function timeAt(bytes: Uint8Array, at: number): Micros {
+  for (let i = 0; i < 11; i++) if (bytes[at + i] !== day[i]) return learnDay(bytes, at)
+  if (bytes[at + 13] !== COLON || bytes[at + 16] !== COLON || bytes[at + 19] !== POINT) return NaN
+  const hour = digits(bytes, at + 11, 2)
+  const minute = digits(bytes, at + 14, 2)
+  const second = digits(bytes, at + 17, 2)
+  const millis = digits(bytes, at + 20, 3)
+  const isShort = bytes[at + 23] === Z
+  const micros = isShort ? 0 : digits(bytes, at + 23, 3)
+  timeEnd = at + (isShort ? 24 : 27)
+  if (bytes[timeEnd - 1] !== Z) return NaN
+  if (!(hour <= 23 && minute <= 59 && second <= 59 && millis <= 999 && micros <= 999)) return NaN
+  return dayMicros + ((hour * 60 + minute) * 60 + second) * 1_000_000 + millis * 1000 + micros
+}
+
+function digits(bytes: Uint8Array, from: number, count: number): number {
+  let n = 0
+  for (let at = from; at < from + count; at++) {
+    const digit = (bytes[at] as number) - 48
+    if (!(digit >= 0 && digit <= 9)) return NaN
+    n = n * 10 + digit
+  }
+  return n
+}
+
+function learnDay(bytes: Uint8Array, at: number): Micros {
+  const text = Buffer.from(bytes.subarray(at, at + 27)).toString('latin1')
+  const time = CANONICAL.exec(text)?.[0]
+  if (time === undefined) return NaN
+  const micros = parseMicros(time)
+  const beginning = parseMicros(`${time.slice(0, 11)}00:00:00.000000Z`)
+  if (Number.isNaN(micros) || Number.isNaN(beginning)) return NaN
+  day = Buffer.from(time.slice(0, 11), 'latin1')
+  dayMicros = beginning
+  timeEnd = at + time.length
+  return micros
+}

@@ -1,0 +1,39 @@
+import { messagesOf, type Records } from '../kafka/records.ts'
+import type { Message } from './outputs.ts'
+
+interface Ways {
+  /** the short way, for records of known form: how many of the next ones it took */
+  run(records: Records, most: number): number
+  /** the long way, for all others: each becomes an object first */
+  take(messages: Message[]): Promise<void>
+  /** under which claim the partition is held; null while it is not */
+  claim(): number | null
+}
+
+/** A message of unknown form may be the only one, or the first of many: each time in a row twice as many go the long way. */
+const MOST_AT_ONCE = 1024
+
+/** Takes records in their order, each by the way that is fit for it. Resolves to the offset of the last. */
+export function createIntake({
+  run,
+  take,
+  claim,
+}: Ways): (records: Records, most: number) => Promise<number> {
+  let atOnce = 1
+  return async (records, most) => {
+    const mine = claim()
+    let left = most
+    // a new claim begins to read elsewhere
+    while (left > 0 && records.standing && claim() === mine) {
+      const known = run(records, left)
+      left -= known
+      if (known > 0) atOnce = 1
+      const messages: Message[] = messagesOf(records, Math.min(atOnce, left))
+      left -= messages.length
+      if (messages.length === 0) continue
+      atOnce = Math.min(2 * atOnce, MOST_AT_ONCE)
+      await take(messages)
+    }
+    return records.last
+  }
+}
