@@ -97,6 +97,13 @@ export async function bringUp(
   return missing
 }
 
+/** Starts parts of a stack that runs, by name, and waits until they serve: no other part, no schema, no topics. */
+export async function startParts(config: Config, names: string[], signal: AbortSignal): Promise<void> {
+  const dir = stateDir(config)
+  await askUp(dir, { env: envOf(config, dir), names })
+  await untilRunning(dir, names, signal)
+}
+
 function isKafka(name: string): boolean {
   return name.startsWith('kafka')
 }

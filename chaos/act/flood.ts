@@ -1,0 +1,56 @@
+import { sleep } from '../../lib/run.ts'
+
+/**
+ * `bun chaos/act/flood.ts PORT STREAMS SECONDS`: as many event streams as asked for, every tenth of which never reads,
+ * and requests as fast as 50 at a time are answered. Prints what it got: {"streams":…,"answers":…,"refused":…,"failed":…}.
+ */
+const [port = '5000', streams = '500', seconds = '20'] = process.argv.slice(2)
+const base = `http://127.0.0.1:${port}`
+const PATHS = [
+  '/api/system-status',
+  '/api/consumer-health',
+  '/api/partition-assignment',
+  '/',
+  '/api/recent-alerts',
+]
+const over = new AbortController()
+const got = { streams: 0, answers: 0, refused: 0, failed: 0 }
+
+async function listen(index: number): Promise<void> {
+  try {
+    const answer = await fetch(`${base}/events`, { signal: over.signal })
+    if (!answer.ok || !answer.body) return void got.refused++
+    got.streams++
+    const reader = answer.body.getReader()
+    if (index % 10 === 0) return await sleep(Number(seconds) * 1000, over.signal)
+    while (!(await reader.read()).done);
+  } catch {
+    if (!over.signal.aborted) got.failed++
+  }
+}
+
+async function ask(index: number): Promise<void> {
+  for (let i = index; !over.signal.aborted; i++) {
+    try {
+      const answer = await fetch(base + PATHS[i % PATHS.length], { signal: over.signal })
+      await answer.arrayBuffer()
+      if (answer.status < 400) got.answers++
+      else got.refused++
+    } catch {
+      if (over.signal.aborted) return
+      got.failed++
+      await sleep(20)
+    }
+  }
+}
+
+const all = [
+  ...Array.from({ length: Number(streams) }, (_, i) => listen(i)),
+  ...Array.from({ length: 50 }, (_, i) => ask(i)),
+]
+process.on('SIGTERM', () => over.abort())
+await sleep(Number(seconds) * 1000, over.signal)
+over.abort()
+await Promise.race([Promise.allSettled(all), sleep(2000)])
+console.log(JSON.stringify(got))
+process.exit(0)
