@@ -10,7 +10,7 @@
 #   effect 20 CONDITION…       the damage, or what must go on meanwhile, has to be seen within so many seconds
 #   outage                     until opt_seconds after the strike
 #   heal                       undoes it
-#   recovered 30               all has to be green within the bound
+#   recovered 30               all has to be green so many seconds after what was struck is there again
 #   verdict                    the ledger, one line, exit 0 or 1
 #
 # After:   what was struck is healed, however the script ended: a guard outlives it. Conditions: chaos/watch/conditions.ts.
@@ -167,6 +167,7 @@ heal() {
   event heal ''
   say heals
   undo
+  event healed ''
 }
 
 # Line by line, the last damage first; a line is crossed out when it is done.
@@ -181,7 +182,7 @@ recovered() {
   BOUND=$1
   [ -z "${CHAOS_RUN:-}" ] || return 0
   local seen
-  if seen=$(until_seen "$1" heal green "$MEMBERS" "$(whole_rate)"); then
+  if seen=$(until_seen "$1" healed green "$MEMBERS" "$(whole_rate)"); then
     RECOVERY=$seen
     event recovered ''
     say "green after $seen s"

@@ -8,7 +8,6 @@ set -euo pipefail
 # shellcheck source=chaos/lib.sh
 source "${BASH_SOURCE[0]%/*}/lib.sh"
 option seconds 10
-accepts=5 # what the other producers measure meanwhile
 begin "$@"
 
 other=$(producer_part)
@@ -16,6 +15,10 @@ back() {
   start_load load "$opt_rate"
   start_part "$other"
 }
+# Somebody has to measure meanwhile: a producer that is left alone.
+start_load bystander 100
+heals stop_load bystander
+until_seen 30 calm accepted-by bystander 100 >/dev/null || die 1 'Cannot begin: the second producer accepts nothing'
 crash() {
   kill_load load
   kill_part "$other"
@@ -23,6 +26,7 @@ crash() {
 heals back
 strike "kill -9 of the load and of $other" crash
 effect 10 accepted-stands load 3
+effect 10 accepted-by bystander 100
 effect 10 accepted-stands "$other" 3
 outage
 heal

@@ -12,7 +12,7 @@ export interface Facts {
   commit: string
   seed: number
   rate: number
-  /** seconds from the healing in which all must be green */
+  /** seconds in which all must be green, once what was struck is there again */
   bound: number
   /** null: it was never green again within the bound */
   recovery: number | null
@@ -37,6 +37,8 @@ export interface RunRecord extends Facts {
   /** the longest time without a new acknowledgement, and without a new stored reading, from the strike on */
   ackStall: number
   storeStall: number
+  /** seconds that the healing itself took: a Kafka node starts, recovers its log and serves */
+  healing: number
   /** seconds from the strike until each effect was seen */
   effects: { what: string; after: number }[]
   spoolPeak: number
@@ -77,6 +79,8 @@ export function sumUp(run: string, facts: Facts, all: Sample[], happenings: Happ
   const strike = happenings.find((one) => one.event === 'strike')?.t ?? null
   const struck = samples.filter((one) => strike !== null && one.t >= strike)
   const [first, last] = [samples[0], samples.at(-1)]
+  const timeOf = (event: string) =>
+    happenings.find((one) => one.event === event && one.by === facts.fault)?.t ?? 0
   const grew = (value: (one: Sample) => number) => (first && last ? value(last) - value(first) : 0)
   const ackStall = longestStall(struck, (one) => sumOf(one, 'sent'))
   const storeStall = longestStall(struck, storedIn)
@@ -105,6 +109,7 @@ export function sumUp(run: string, facts: Facts, all: Sample[], happenings: Happ
     repeated: grew((one) => one.database?.partitions.reduce((sum, p) => sum + p.repeated, 0) ?? 0),
     ackStall,
     storeStall,
+    healing: round((timeOf('healed') - timeOf('heal')) / 1000),
     effects: happenings
       .filter((one) => one.event === 'effect')
       .map((one) => ({ what: one.what, after: strike === null ? 0 : round((one.t - strike) / 1000) })),

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { catalogue, type Case } from '../../chaos/catalogue.ts'
+import { endName, publishCatalogue, type Place } from '../../chaos/poison/publish.ts'
 import { parseConfig } from '../../lib/config.ts'
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
 import { flagNames } from '../../lib/ingest/flags.ts'
@@ -20,19 +21,8 @@ const cases = catalogue(Date.now(), RUN)
 const PARTITIONS = 3
 const MAX_SENSORS = 700
 
-interface Message {
-  partition: number
-  key: Buffer | null
-  value: Buffer | string | null
-  headers: Case['headers']
-}
-
-interface Sent {
-  partition: number
-  /** null where the broker refused it */
-  offset: number | null
-}
-const sent = new Map<number, Sent>()
+let sent = new Map<number, Place>()
+const goodSeq = new Map<number, number>()
 let goodSent = 0
 let stuck: Error | null = null
 let topic = ''
@@ -59,7 +49,14 @@ beforeAll(async () => {
   )
   producer = kafkaClients({ brokers, clientId: 'test' }).current().producer({ idempotent: false })
   await producer.connect()
-  await publishAll()
+  const published = await publishCatalogue(
+    producer,
+    { topic, partitions: PARTITIONS, goodSensor: (partition) => `good-${partition}`, goodRun: 'good' },
+    cases,
+  )
+  sent = published.places
+  goodSent = published.good.length
+  for (const { partition, seq } of published.good) goodSeq.set(partition, seq)
   stuck = await allStored().then(
     () => null,
     (error: Error) => error,
@@ -72,75 +69,6 @@ afterAll(async () => {
   await consumer?.stop()
   if (sql) await closeSql(sql)
 })
-
-/** Cases of one partition that go out together: fewer sends, and neighbours in one record batch. */
-const BATCH_CASES = 25
-const BATCH_BYTES = 400_000
-
-/** Sends all cases, each between two good readings of its partition, in their order. */
-async function publishAll(): Promise<void> {
-  const waiting: Case[][] = Array.from({ length: PARTITIONS }, () => [])
-  for (const one of cases) {
-    const partition = partitionOf(one)
-    if (one.expected.end === 'refused') {
-      await expect(send(partition, [toMessage(one, partition)])).rejects.toThrow(
-        'larger than the max message size',
-      )
-      sent.set(one.id, { partition, offset: null })
-      continue
-    }
-    const batch = waiting[partition]!
-    if (batch.length === BATCH_CASES || sizeOf(batch) + sizeOf([one]) > BATCH_BYTES) {
-      await publish(partition, batch.splice(0))
-    }
-    batch.push(one)
-  }
-  for (const [partition, batch] of waiting.entries()) await publish(partition, batch)
-}
-
-async function publish(partition: number, batch: Case[]): Promise<void> {
-  const messages = [goodReading(partition)]
-  for (const one of batch) messages.push(toMessage(one, partition), goodReading(partition))
-  const base = await send(partition, messages)
-  for (const [i, one] of batch.entries()) sent.set(one.id, { partition, offset: base + 1 + 2 * i })
-}
-
-async function send(partition: number, messages: Message[]): Promise<number> {
-  const [answer] = await producer.send({ topic, acks: -1, messages })
-  expect(answer).toMatchObject({ partition, errorCode: 0 })
-  return Number(answer?.baseOffset)
-}
-
-function toMessage(one: Case, partition: number): Message {
-  return { partition, key: one.key, value: one.value(), headers: one.headers }
-}
-
-function partitionOf(one: Case): number {
-  return one.key === null ? 0 : Number(Bun.hash(one.key) % BigInt(PARTITIONS))
-}
-
-function sizeOf(batch: Case[]): number {
-  return batch.reduce((sum, one) => sum + (one.value()?.length ?? 0) + JSON.stringify(one.headers).length, 0)
-}
-
-const goodSeq = new Map<number, number>()
-
-/** The next reading of a good sensor, one a partition. */
-function goodReading(partition: number): Message {
-  const seq = (goodSeq.get(partition) ?? 0) + 1
-  goodSeq.set(partition, seq)
-  goodSent++
-  const sensor = `good-${partition}`
-  const value = JSON.stringify({
-    timestamp: new Date().toISOString(),
-    sensor_id: sensor,
-    sensor_type: 'pressure',
-    location: { factory_section: 'production', machine_id: 'machine-001', zone: 'zone-a' },
-    value: 1013.25,
-    unit: 'hPa',
-  })
-  return { partition, key: Buffer.from(sensor), value, headers: { 'run-id': 'good', seq: String(seq) } }
-}
 
 async function allStored(): Promise<void> {
   const admin = kafkaClients({ brokers: (await kafka()).brokers, clientId: 'test' })
@@ -161,11 +89,11 @@ async function allStored(): Promise<void> {
   )
 }
 
-interface StoredRow extends Sent {
+interface StoredRow extends Place {
   value: number
   flags: number
 }
-interface LetterRow extends Sent {
+interface LetterRow extends Place {
   reason: string
   message: string
   key: Uint8Array | null
@@ -185,7 +113,7 @@ async function readEnds(): Promise<void> {
   for (const row of refused) letters.set(placeOf(row), [...(letters.get(placeOf(row)) ?? []), row])
 }
 
-function placeOf({ partition, offset }: Sent): string {
+function placeOf({ partition, offset }: Place): string {
   return `${partition}/${offset}`
 }
 
@@ -229,11 +157,6 @@ function isTelling(line: Record<string, unknown>): boolean {
 
 function bytesOf(bytes: Uint8Array | null | undefined): string | null {
   return bytes ? Buffer.from(bytes).toString('hex') : null
-}
-
-function endName({ expected }: Case): string {
-  if (expected.end === 'stored') return ['stored', ...expected.flags].join(' ')
-  return expected.end === 'dead_letter' ? `dead letter ${expected.reason}` : expected.end
 }
 
 describe('and around them', () => {
