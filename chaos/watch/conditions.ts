@@ -16,9 +16,6 @@ const LAG_S = 2
 
 export const CONDITIONS: Record<string, Condition> = {
   // ── Kafka ──
-  /** isr-below N: some partition has fewer copies in sync */
-  'isr-below': ({ now }, count) =>
-    isFresh(now.kafka, now) && now.kafka.isr.some((isr) => isr.length < Number(count)),
   /** isr-without NODE: some partition has lost just this copy */
   'isr-without': ({ now }, node) =>
     isFresh(now.kafka, now) && now.kafka.isr.some((isr) => !isr.includes(nodeNumber(node))),
@@ -71,8 +68,8 @@ export const CONDITIONS: Record<string, Condition> = {
     isFresh(now.database, now) &&
     sumOf(now, 'spooled') === 0 &&
     behindIn(now) === 0,
-  event: ({ now, since }, name = '') =>
-    (now.database?.events[name] ?? 0) > (since.database?.events[name] ?? 0),
+  /** dead-letters N: so many more than at the strike */
+  'dead-letters': ({ now, since }, count) => deadLetters(now) - deadLetters(since) >= Number(count),
   'topic-stopped': ({ now }) => now.database?.partitions.some((p) => p.stopped) === true,
   'wrong-times': ({ now, since }, count) =>
     (now.database?.wrongTimes ?? 0) - Math.max(0, since.database?.wrongTimes ?? 0) >= Number(count),
@@ -147,6 +144,10 @@ function isFresh<T extends { at: number }>(section: T | null, now: Sample): sect
 /** kafka2 → 2 */
 function nodeNumber(name = ''): number {
   return Number(name.replace(/^\D+/, ''))
+}
+
+function deadLetters(sample: Sample): number {
+  return sample.database?.partitions.reduce((sum, p) => sum + p.dead, 0) ?? 0
 }
 
 function claims(sample: Sample): number {
