@@ -8,14 +8,16 @@ source "${BASH_SOURCE[0]%/*}/lib.sh"
 opt_broker=
 begin "$@"
 
-leader=$(show leader 0)
+random 3
+leader=$(show leader "$REPLY")
 broker=${opt_broker:-kafka$((${leader#kafka} % 3 + 1))}
 heals start_part "$broker"
-strike "kill -9 of $broker, while $leader leads partition 0" kill_part "$broker"
+strike "kill -9 of $broker, while $leader leads partition $REPLY" kill_part "$broker"
 effect 10 refused "$broker"
 effect 25 isr-without "$broker"
 effect 15 acked "$opt_rate"
 outage
 heal
 recovered 30
+at_most 15 ack-stall
 verdict

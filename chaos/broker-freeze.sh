@@ -8,15 +8,18 @@ source "${BASH_SOURCE[0]%/*}/lib.sh"
 opt_victim=leader
 begin "$@"
 
-leader=$(show leader 0)
+random 3
+partition=$REPLY
+leader=$(show leader "$partition")
 broker=$leader within=20
 if [ "$opt_victim" = follower ]; then broker=kafka$((${leader#kafka} % 3 + 1)) within=15; fi
 heals thaw_part "$broker"
-strike "freeze of $broker ($opt_victim of partition 0)" freeze_part "$broker"
+strike "freeze of $broker ($opt_victim of partition $partition)" freeze_part "$broker"
 effect 25 isr-without "$broker"
-[ "$opt_victim" = follower ] || effect $within leader-moved 0 "$broker"
+[ "$opt_victim" = follower ] || effect $within leader-moved "$partition" "$broker"
 effect $within acked "$opt_rate"
 outage
 heal
 recovered 20
+at_most "$within" ack-stall
 verdict

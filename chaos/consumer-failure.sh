@@ -9,7 +9,8 @@ option seconds 20
 opt_consumer=
 begin "$@"
 
-consumer=${opt_consumer:-$(show owner 0)}
+random 3
+consumer=${opt_consumer:-$(show owner "$REPLY")}
 heals start_part "$consumer"
 strike "kill -9 of $consumer" kill_part "$consumer"
 effect 20 member-gone "$consumer"

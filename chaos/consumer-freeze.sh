@@ -16,7 +16,8 @@ begin "$@"
 in_transaction() {
   "$BUN" chaos/act/freeze-in-transaction.ts "$1" "$(pid_of "$1")"
 }
-consumer=$(show owner 0)
+random 3
+consumer=$(show owner "$REPLY")
 heals thaw_part "$consumer"
 case $opt_when in
   idle) strike "freeze of $consumer, idle" freeze_part "$consumer" ;;

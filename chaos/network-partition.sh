@@ -11,27 +11,29 @@ opt_what=broker
 opt_how=drop
 begin "$@"
 need_root 'cut the network'
+random 3
+partition=$REPLY
 
 # shellcheck disable=SC2034
 if [ "$opt_how" = reset ]; then HOW=(-p tcp -j REJECT --reject-with tcp-reset); fi
 case $opt_what in
   broker)
-    broker=$(show leader 0)
+    broker=$(show leader "$partition")
     heals mend_part "$broker"
     strike "nobody reaches $broker, and it reaches nobody ($opt_how)" isolate_part "$broker"
     effect 20 isr-without "$broker"
-    effect 20 leader-moved 0 "$broker"
+    effect 20 leader-moved "$partition" "$broker"
     effect 20 acked "$opt_rate"
     ;;
   database)
-    consumer=$(show owner 0)
+    consumer=$(show owner "$partition")
     heals mend_part "$consumer"
     strike "$consumer does not reach PostgreSQL ($opt_how)" cut_part "$consumer" postgres
     effect 25 partition-stands "$consumer" 4
     effect 10 acked "$opt_rate"
     ;;
   kafka)
-    consumer=$(show owner 0)
+    consumer=$(show owner "$partition")
     heals mend_part "$consumer"
     strike "$consumer does not reach Kafka ($opt_how)" cut_part "$consumer" kafka1 kafka2 kafka3
     effect 25 member-gone "$consumer"

@@ -88,15 +88,18 @@ test('consumer-failure.sh strikes, measures, heals, and keeps a record of it', a
 
 test('poison.sh: every broken message ends as the catalogue says, and the ledger stays true', async () => {
   const { code, stdout, stderr } = await runScript('chaos/poison.sh', [], env)
+  const lines = stdout.trim().split('\n')
   expect({
     code,
-    wrong: stdout.split('\n').filter((line) => line.startsWith('WRONG')),
     stderr,
+    verdict: lines.at(-1),
+    wrong: lines.filter((line) => line.startsWith('WRONG')),
   }).toMatchObject({
     code: 0,
+    verdict: expect.stringMatching(/^PASS poison: /),
     wrong: [],
   })
-  expect(stdout.split('\n').filter((line) => line.startsWith('ok ')).length).toBeGreaterThan(400)
+  expect(lines.filter((line) => line.startsWith('ok ')).length).toBeGreaterThan(400)
 })
 
 test('a script that is killed leaves nothing broken: its guard heals, and ends what it had started', async () => {

@@ -51,19 +51,24 @@ test('every dependency is pinned to one version', () => {
   expect(loose).toEqual([])
 })
 
-test('shell scripts: strict, with a header that tells what they do, clean by shellcheck', async () => {
-  const scripts = files(/./).filter(
-    (file) => /\.sh$/.test(file) || read(file).startsWith('#!/usr/bin/env bash'),
-  )
-  expect(scripts).toContain('.ci/run')
-  const loose = scripts.filter((file) => !/^set -euo pipefail$/m.test(read(file)))
-  const silent = scripts.filter((file) => !/^# Summary: \S/m.test(read(file)))
-  expect({ loose, silent }).toEqual({ loose: [], silent: [] })
-  const answer = await said(['shellcheck', '-x', ...scripts])
-  if (answer === null) console.warn('shellcheck is not installed here: only syntax and headers were checked')
-  else expect(answer).toEqual({ code: 0, text: '' })
-  for (const script of scripts) expect(await said(['bash', '-n', script])).toEqual({ code: 0, text: '' })
-})
+test(
+  'shell scripts: strict, with a header that tells what they do, clean by shellcheck',
+  async () => {
+    const scripts = files(/./).filter(
+      (file) => /\.sh$/.test(file) || read(file).startsWith('#!/usr/bin/env bash'),
+    )
+    expect(scripts).toContain('.ci/run')
+    const loose = scripts.filter((file) => !/^set -euo pipefail$/m.test(read(file)))
+    const silent = scripts.filter((file) => !/^# Summary: \S/m.test(read(file)))
+    expect({ loose, silent }).toEqual({ loose: [], silent: [] })
+    const answer = await said(['shellcheck', '-x', ...scripts])
+    if (answer === null)
+      console.warn('shellcheck is not installed here: only syntax and headers were checked')
+    else expect(answer).toEqual({ code: 0, text: '' })
+    for (const script of scripts) expect(await said(['bash', '-n', script])).toEqual({ code: 0, text: '' })
+  },
+  CHECK_MS,
+)
 
 test('every test runs: none is skipped, none is alone, none is put off', () => {
   const held =
