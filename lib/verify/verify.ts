@@ -5,6 +5,7 @@ import { connect, closeSql, type Sql } from '../db/connect.ts'
 import { contentHash } from '../hash.ts'
 import { decodeFactory, Fault, type Decoder } from '../ingest/decode.ts'
 import { decodersOf } from '../ingest/decoders.ts'
+import { identityOf } from '../ingest/identity.ts'
 import { clusterOf, clusterView, kafkaClients, type KafkaClients } from '../kafka/client.ts'
 import { readLogRange, type LogMessage } from '../kafka/log.ts'
 import { EXIT, sleep, Stop } from '../run.ts'
@@ -237,7 +238,7 @@ function logReader(clients: KafkaClients, config: Config): ReadLog {
     for (const { offset, value, headers } of messages) {
       const decoded = decode(value)
       // A message that carries an identity makes rows that carry it too: this one has lost it.
-      const foreign = headers?.['run-id'] === undefined
+      const foreign = identityOf(headers) === null
       said.set(offset, decoded instanceof Fault || !foreign ? [] : decoded.readings.map(contentHash))
     }
     return said
