@@ -102,6 +102,19 @@ test('poison.sh: every broken message ends as the catalogue says, and the ledger
   expect(lines.filter((line) => line.startsWith('ok ')).length).toBeGreaterThan(400)
 })
 
+test('chaos/report writes one page of all that was run', async () => {
+  const out = join(dir, 'report')
+  const { code, stdout } = await runScript('chaos/report', ['--out', out], env)
+  expect({ code, files: stdout.trim().split('\n') }).toEqual({
+    code: 0,
+    files: [join(out, 'index.html'), join(out, 'summary.md')],
+  })
+  const summary = readFileSync(join(out, 'summary.md'), 'utf8')
+  expect(summary).toMatch(/^\| consumer-failure \| local \| 1 of 2 \|/m) // one of them without its injection
+  expect(readFileSync(join(out, 'consumer-failure-local.svg'), 'utf8')).toContain('partition 2')
+  expect(readFileSync(join(out, 'index.html'), 'utf8')).toContain('consumer-failure-local.svg')
+})
+
 test('a script that is killed leaves nothing broken: its guard heals, and ends what it had started', async () => {
   const script = startScript(
     'chaos/consumer-failure.sh',
