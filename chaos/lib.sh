@@ -32,6 +32,7 @@ opt_rate=${CHAOS_RATE:-400}
 opt_target=${CHAOS_TARGET:-}
 faults=()
 LIMITS=
+VARIANT=
 RECOVERY=
 BOUND=0
 
@@ -59,6 +60,7 @@ options() {
       --*)
         if [ -z "${!name+set}" ] || [ $# -lt 2 ]; then die 2 "Cannot read $1: unknown, or without a value: --help shows the way"; fi
         printf -v "$name" '%s' "$2"
+        case $1 in --when | --what | --how | --victim) VARIANT+="${VARIANT:+ }$2" ;; esac
         shift 2
         ;;
       *) die 2 "Cannot read \"$1\": --help shows the way" ;;
@@ -206,7 +208,7 @@ verdict() {
   [ -n "$LEDGER" ] || faults+=('verify gave no report')
   sleep 1 # the last sample has it all
   TARGET=$opt_target RATE=$opt_rate COMMIT=$(commit) FAULTS=$(printf '%s\n' "${faults[@]+"${faults[@]}"}") \
-    SEED=${CHAOS_SEED:-$SEED} BOUND=$BOUND RECOVERY=$RECOVERY LEDGER=$LEDGER LIMITS=$LIMITS \
+    SEED=${CHAOS_SEED:-$SEED} BOUND=$BOUND RECOVERY=$RECOVERY LEDGER=$LEDGER LIMITS=$LIMITS VARIANT=$VARIANT \
     "$BUN" chaos/watch/verdict.ts "$RUN" "$WORK/runs.jsonl" || code=1
   say "kept in ${RUN#"$ROOT"/}"
   exit $code

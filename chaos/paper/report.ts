@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { parseConfig } from '../../lib/config.ts'
 import { readHappenings, readSamples } from '../watch/sample.ts'
 import type { RunRecord } from '../watch/verdict.ts'
-import { htmlTable, markdownTable, rowsOf } from './table.ts'
+import { htmlTable, markdownTable, nameOf, rowsOf } from './table.ts'
 import { timeline } from './timeline.ts'
 
 /** `chaos/report`: one page from all runs of a commit. */
@@ -41,18 +41,18 @@ mkdirSync(out, { recursive: true })
 const drawn =
   values.pictures === 'all'
     ? records
-    : [...new Map(records.map((r) => [`${r.target} ${r.fault}`, r])).values()]
+    : [...new Map(records.map((r) => [`${r.target} ${nameOf(r)}`, r])).values()]
 const pictures = drawn.flatMap((r) => {
   const run = join(work, 'runs', r.id)
   const samples = readSamples(run)
   if (samples.length === 0) return []
-  const name = `${r.fault}-${r.target}${values.pictures === 'all' ? `-${r.id}` : ''}.svg`
+  const name = `${nameOf(r).replaceAll(/[^\w-]+/g, '-')}-${r.target}${values.pictures === 'all' ? `-${r.id}` : ''}.svg`
   const verdict = r.passed ? 'passed' : 'failed'
   writeFileSync(
     join(out, name),
-    timeline(`${r.fault} (${r.target}), ${r.started}: ${verdict}`, samples, readHappenings(run)),
+    timeline(`${nameOf(r)} (${r.target}), ${r.started}: ${verdict}`, samples, readHappenings(run)),
   )
-  return [{ name, fault: r.fault }]
+  return [{ name, fault: nameOf(r) }]
 })
 
 const rows = rowsOf(records)
@@ -67,7 +67,7 @@ const failed = records
   .filter((r) => !r.passed)
   .map(
     (r) =>
-      `${r.fault} (${r.target}, ${r.started}): ${r.faults.join('; ') || 'the ledger is not true, or it was not green within the bound'}`,
+      `${nameOf(r)} (${r.target}, ${r.started}): ${r.faults.join('; ') || 'the ledger is not true, or it was not green within the bound'}`,
   )
 const notes = [
   'Acks stood: the longest time without a new acknowledgement from the first strike to the end of the run. Green again: from the moment in which what was struck is there again (a broker serves, a process runs, the network passes) until every copy is in sync, every member is back, every partition moves, and less than 2 s is behind; percentiles by nearest rank over the runs.',

@@ -26,11 +26,11 @@ export interface Spread {
 }
 
 export function rowsOf(records: readonly RunRecord[]): Row[] {
-  const groups = Map.groupBy(records, (r) => `${r.target} ${r.fault}`)
+  const groups = Map.groupBy(records, (r) => `${r.target} ${nameOf(r)}`)
   return [...groups.values()].map((runs) => {
     const sum = (value: (r: RunRecord) => number) => runs.reduce((total, r) => total + value(r), 0)
     return {
-      fault: runs[0]?.fault ?? '',
+      fault: runs[0] ? nameOf(runs[0]) : '',
       target: runs[0]?.target ?? '',
       runs: runs.length,
       passed: runs.filter((r) => r.passed).length,
@@ -45,6 +45,11 @@ export function rowsOf(records: readonly RunRecord[]): Row[] {
       bound: Math.max(...runs.map((r) => r.bound)),
     }
   })
+}
+
+/** consumer-freeze: transaction */
+export function nameOf({ fault, variant }: Pick<RunRecord, 'fault' | 'variant'>): string {
+  return variant ? `${fault}: ${variant}` : fault
 }
 
 export function spread(values: readonly number[]): Spread {

@@ -8,6 +8,8 @@ import { readHappenings, readSamples, storedIn, sumOf, type Happening, type Samp
  */
 export interface Facts {
   fault: string
+  /** what its own options said: transaction, follower …; empty for the usual way */
+  variant: string
   target: 'local' | 'compose'
   commit: string
   seed: number
@@ -58,6 +60,7 @@ if (import.meta.main) {
 function factsOf(env: Record<string, string | undefined>): Facts {
   return {
     fault: env.FAULT ?? '',
+    variant: env.VARIANT ?? '',
     target: env.TARGET === 'compose' ? 'compose' : 'local',
     commit: env.COMMIT ?? '',
     seed: Number(env.SEED),

@@ -16,6 +16,7 @@ const happenings = [
 ]
 const facts: Facts = {
   fault: 'broker-failure',
+  variant: '',
   target: 'local',
   commit: 'abc',
   seed: 1,
