@@ -1,11 +1,11 @@
 import { Database } from 'bun:sqlite'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Sql } from '../../lib/db/connect.ts'
+import { freezeInTransaction } from '../../chaos/act/freeze.ts'
 import { clusterView, kafkaClients } from '../../lib/kafka/client.ts'
 import { sleep } from '../../lib/run.ts'
 import { kafka } from '../stack.ts'
-import type { Plant, Supervised } from './plant.ts'
+import type { Plant } from './plant.ts'
 
 /** What a strike could prove about its moment. */
 export interface Strike {
@@ -88,23 +88,6 @@ export const freezeLeader: Fault = async (plant, random) => {
     leader.resume()
   }
   return { proven: true }
-}
-
-/** Stops the process at random moments until PostgreSQL says that its transaction is open; leaves it stopped then. */
-async function freezeInTransaction(sql: Sql, target: Supervised, random: () => number): Promise<boolean> {
-  await sleep(random() * 300)
-  for (let attempt = 0; attempt < 200; attempt++) {
-    target.kill('SIGSTOP')
-    await sleep(15) // what was on the wire is answered
-    const open = await sql`
-      select 1 from pg_stat_activity
-      where datname = current_database() and application_name = ${target.name} and state = 'idle in transaction'`
-    if (open.length > 0) return true
-    target.kill('SIGCONT')
-    await sleep(3 + random() * 20)
-  }
-  target.kill('SIGCONT')
-  return false
 }
 
 async function messagesInLog(plant: Plant): Promise<number> {
