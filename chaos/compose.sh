@@ -151,13 +151,34 @@ mend_part() {
   inside "$1" iptables -w -F INPUT
   inside "$1" iptables -w -F OUTPUT
 }
-slow_network() { # MS JITTER BYTES: the kernel's own queue on each side of Kafka and PostgreSQL
-  local part
+# slow_network MS JITTER BYTES: what comes in for Kafka and PostgreSQL is led through a proxy of ours, which runs in the
+# network of the container and reaches the server over its loopback.
+slow_network() {
+  local part port
   for part in kafka1 kafka2 kafka3 postgres; do
-    inside "$part" tc qdisc replace dev eth0 root tbf rate "$3bps" burst 4kb latency "$(($1 * 5))ms"
+    port=$(inner_port_of "$part")
+    setsid nsenter -t "$(docker inspect -f '{{.State.Pid}}' "$(container "$part")")" -n "$BUN" chaos/act/proxy.ts 7 "$port" \
+      --host 0.0.0.0 --latency "$1" --jitter "$2" --rate "$3" >"$MINE/proxy-$part.log" 2>&1 &
+    echo $! >"$MINE/proxy-$part.pid"
+    for _ in $(seq 50); do
+      [ ! -s "$MINE/proxy-$part.log" ] || break
+      sleep 0.1
+    done
+    inside "$part" iptables -w -t nat -A PREROUTING -i eth0 -p tcp --dport "$port" -j REDIRECT --to-ports 7
+    inside "$part" ss -K sport = ":$port" >/dev/null 2>&1 || true # those that are open come back through it
   done
 }
-quick_network() { for part in kafka1 kafka2 kafka3 postgres; do inside "$part" tc qdisc del dev eth0 root 2>/dev/null || true; done; }
+quick_network() {
+  local part
+  for part in kafka1 kafka2 kafka3 postgres; do
+    while inside "$part" iptables -w -t nat -D PREROUTING -i eth0 -p tcp --dport "$(inner_port_of "$part")" -j REDIRECT --to-ports 7 2>/dev/null; do :; done
+    if [ -e "$MINE/proxy-$part.pid" ]; then
+      end_ours "$(cat "$MINE/proxy-$part.pid")"
+      rm -f "$MINE/proxy-$part.pid"
+    fi
+  done
+}
+inner_port_of() { if [ "$1" = postgres ]; then echo 5432; else echo 29092; fi; }
 
 data_of() {
   case $1 in

@@ -2,7 +2,7 @@
 # Summary: the network is slow: every packet to Kafka and PostgreSQL waits, and few pass at a time.
 # Usage:   chaos/slow-network.sh [--seconds 40] [--latency 100] [--jitter 50] [--bytes 250000] [--rate 400] [--target compose|local]
 #          Milliseconds each way, bytes a second of each connection. Takes root: connections to our own ports are led
-#          through a proxy of ours (local), or a queue of the kernel in the container's network (compose).
+#          through a proxy of ours, on this machine or in the container's own network.
 # After:   readings were stored meanwhile, nobody was taken for dead; all green within 15 s; nothing lost or doubled.
 set -euo pipefail
 # shellcheck source=chaos/lib.sh

@@ -11,12 +11,9 @@ accepts=0
 begin "$@"
 
 accept_new_log() { "$BUN" run topics --accept-new-log "${SENSOR_TOPIC:-sensor-data}" >>"$MINE/acts.log" 2>&1; }
-back() {
-  accept_new_log
-  start_part "$other"
-}
 again() {
-  "$BUN" chaos/act/topic.ts >>"$MINE/acts.log" 2>&1
+  "$BUN" chaos/act/topic.ts >>"$MINE/acts.log" 2>&1 || return 1
+  heals accept_new_log # never before: on a log that is whole it would begin anew
   start_load load "$opt_rate"
 }
 other=$(producer_part)
@@ -24,7 +21,6 @@ stop_load load
 stop_part "$other"
 heals start_part "$other"
 until_seen 30 calm drained >/dev/null || die 1 'Cannot begin: not everything was stored'
-heals accept_new_log
 strike 'the topic is deleted and made again' again
 effect 30 topic-stopped
 effect 10 accepted-by load "$opt_rate"

@@ -2,8 +2,8 @@ import { createConnection, createServer, type Socket } from 'node:net'
 import { sleep } from '../../lib/run.ts'
 
 /**
- * `bun chaos/act/proxy.ts LISTEN TARGET [--latency MS] [--jitter MS] [--slice BYTES] [--rate BYTES]`: a TCP proxy on
- * loopback that makes a network slow, in both directions: each piece waits latency ± jitter, is cut into slices, and
+ * `bun chaos/act/proxy.ts LISTEN TARGET [--latency MS] [--jitter MS] [--slice BYTES] [--rate BYTES] [--host 0.0.0.0]`: a TCP proxy on
+ * loopback (or in the network of a container) that makes a network slow, in both directions: each piece waits latency ± jitter, is cut into slices, and
  * leaves at so many bytes a second. Prints a line once it listens. Ends on SIGTERM; its connections end with it.
  */
 export interface Slowness {
@@ -15,7 +15,7 @@ export interface Slowness {
   rateBytes: number
 }
 
-export function startProxy(listen: number, target: number, slow: Slowness) {
+export function startProxy(listen: number, target: number, slow: Slowness, host = '127.0.0.1') {
   const server = createServer({ noDelay: true }, (near) => {
     const far = createConnection({
       host: '127.0.0.1',
@@ -31,7 +31,7 @@ export function startProxy(listen: number, target: number, slow: Slowness) {
   })
   return new Promise<{ port: number; close(): void }>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(listen, '127.0.0.1', () => {
+    server.listen(listen, host, () => {
       const address = server.address()
       resolve({ port: typeof address === 'object' ? (address?.port ?? 0) : 0, close: () => server.close() })
     })
@@ -71,6 +71,7 @@ if (import.meta.main) {
     sliceBytes: flag('slice'),
     rateBytes: flag('rate'),
   }
-  const { port } = await startProxy(Number(words[0]), Number(words[1]), slow)
+  const host = words.includes('--host') ? words[words.indexOf('--host') + 1] : undefined
+  const { port } = await startProxy(Number(words[0]), Number(words[1]), slow, host)
   console.log(`proxy ${port} → ${words[1]}`)
 }

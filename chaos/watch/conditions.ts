@@ -76,9 +76,16 @@ export const CONDITIONS: Record<string, Condition> = {
   'alarms-at-most': ({ now, since }, count) =>
     (now.database?.alarms ?? 0) - (since.database?.alarms ?? 0) <= Number(count),
 
-  /** slow MS: an answer of Kafka or of PostgreSQL took that long */
-  slow: ({ all }, ms) =>
-    all.some((one) => Math.max(one.kafka?.tookMs ?? 0, one.database?.tookMs ?? 0) >= Number(ms)),
+  /** slow MS: for five seconds no answer of PostgreSQL was faster */
+  slow: ({ now, all }, ms) => {
+    const lately = all.filter((one) => one.t > now.t - 5000)
+    const answers = new Set(lately.map((one) => one.database))
+    return (
+      (all[0]?.t ?? now.t) <= now.t - 5000 &&
+      answers.size > 1 &&
+      [...answers].every((answer) => (answer?.tookMs ?? 0) >= Number(ms))
+    )
+  },
 
   // ── the flow ──
   accepted: ({ now, since }, count) => sumOf(now, 'accepted') - sumOf(since, 'accepted') >= Number(count),

@@ -58,12 +58,24 @@ describe('each condition is false while all is well, and true of its damage', ()
     ['acks-stand', ['1'], sample(10_000, { spool: sample(9000).spool })],
     ['stored-stands', ['1'], database({ partitions: sample(9000).database!.partitions })],
     ['api', ['503'], sample(10_000, { api: 503 })],
-    ['slow', ['200'], kafka({ tookMs: 300 })],
   ]
   test.each(damage)('%s', (name, words, damaged) => {
     expect(holds(name, well, ...words)).toBe(false)
     expect(holds(name, damaged, ...words)).toBe(true)
   })
+})
+
+test('slow: one late answer on a busy machine is no slow network', () => {
+  const answers = (tookMs: (i: number) => number) =>
+    Array.from({ length: 40 }, (_, i) =>
+      sample(i * 250, { database: { ...well.database!, at: i * 250, tookMs: tookMs(i) } }),
+    )
+  const isSlow = (all: (typeof since)[]) =>
+    CONDITIONS.slow?.({ now: all.at(-1)!, since: all[0]!, all }, '200')
+  expect(isSlow(answers(() => 300))).toBe(true)
+  expect(isSlow(answers((i) => (i === 30 ? 5 : 300)))).toBe(false)
+  expect(isSlow(answers((i) => (i === 30 ? 300 : 5)))).toBe(false)
+  expect(isSlow(answers(() => 300).slice(0, 8))).toBe(false)
 })
 
 test('owner-moved: a partition that has a new owner and does not move is not taken over', () => {
