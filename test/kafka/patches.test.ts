@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 /** What our patches of the library answer for; red where `bun install` did not apply them. */
 const require = createRequire(import.meta.url)
 const RequestQueue = require('kafkajs/src/network/requestQueue')
+const createFetchManager = require('kafkajs/src/consumer/fetchManager')
 const groupMessagesPerPartition = require('kafkajs/src/producer/groupMessagesPerPartition')
 const { createLogger } = require('kafkajs/src/loggers')
 const Record = require('kafkajs/src/protocol/recordBatch/record/v0')
@@ -113,3 +114,29 @@ async function encodedBatches(): Promise<Buffer[]> {
   }
   return batches
 }
+
+test('a consumer that is stopped while its brokers change stops', async () => {
+  let nodes = [1, 2]
+  let running = true
+  let asked = 0
+  const longPoll = Promise.withResolvers<never[]>()
+  const manager = createFetchManager({
+    logger: createLogger({ level: 0, logCreator: () => () => {} }),
+    getNodeIds: () => nodes,
+    handler: async () => {},
+    async fetch(node: number) {
+      if (running) return node === 2 ? longPoll.promise : Bun.sleep(1).then(() => [])
+      if (++asked > 100) throw new Error('asked for ever, though nothing runs')
+      return [] // as the runner of a consumer that has been stopped
+    },
+  })
+  const started = manager.start()
+  await Bun.sleep(5)
+  nodes = [1] // a broker is gone: the fetchers are to be made anew
+  await Bun.sleep(20)
+  running = false
+  await manager.stop()
+  longPoll.resolve([])
+  await started
+  expect(asked).toBeLessThan(3)
+})
