@@ -35,6 +35,10 @@ export function topicPlan(config: Config): TopicPlan[] {
     sources.push(plan('sensor.raw', 6, dataDays))
     alerts.push(plan('sensor.alert', 3, 30))
   }
-  const deadLetters = sources.map((t) => plan(`${t.topic}.dlt`, 3, 30))
+  const deadLetters = sources.map((t) => {
+    const letters = plan(`${t.topic}.dlt`, 3, 30)
+    // room for the reasons beside the largest message
+    return { ...letters, config: { ...letters.config, 'max.message.bytes': String(1280 * 1024) } }
+  })
   return [...sources, ...alerts, ...deadLetters]
 }

@@ -111,10 +111,13 @@ create table dead_letters (
   detected_by text not null,
   recorded_at timestamp with time zone not null default now(),
   redriven_at timestamp with time zone,
+  relayed_at timestamp with time zone,
+  rest bytea,
   constraint dead_letter_is_written_once UNIQUE (cluster_id, topic, partition, "offset"),
   constraint dead_letters_pkey PRIMARY KEY (dead_letter_id)
 );
 CREATE INDEX dead_letters_by_reason ON public.dead_letters USING btree (reason, dead_letter_id);
+CREATE INDEX dead_letters_unsent ON public.dead_letters USING btree (dead_letter_id) WHERE ((relayed_at IS NULL) AND ("offset" IS NOT NULL));
 grant insert, select on dead_letters to consumer;
 grant insert, select on dead_letters to producer;
 grant select on dead_letters to monitor;

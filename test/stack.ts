@@ -10,6 +10,7 @@ import { sleep } from '../lib/run.ts'
 import {
   startTestKafka,
   startTestPostgres,
+  startTestRegistry,
   startTestSearch,
   startTestStorage,
   type TestKafka,
@@ -32,6 +33,7 @@ interface Shared {
   postgres?: Promise<TestPostgres>
   search?: Promise<Store>
   storage?: Promise<Store>
+  registry?: Promise<Store>
   template?: Promise<string>
 }
 
@@ -64,6 +66,12 @@ export function storage(): Promise<Store> {
   const stack = shared()
   stack.storage ??= startTestStorage({ dir: stack.dir, onStart: stack.reaper.watch })
   return stack.storage
+}
+
+export function registry(): Promise<Store> {
+  const stack = shared()
+  stack.registry ??= startTestRegistry({ dir: stack.dir, onStart: stack.reaper.watch })
+  return stack.registry
 }
 
 /** A topic that nobody else uses: three copies, two needed for an acknowledgement. Its name. */
@@ -146,7 +154,13 @@ export async function stopStack(): Promise<void> {
   const stack = place.testStack
   if (!stack) return
   delete place.testStack
-  const started = await Promise.allSettled([stack.kafka, stack.postgres, stack.search, stack.storage])
+  const started = await Promise.allSettled([
+    stack.kafka,
+    stack.postgres,
+    stack.registry,
+    stack.search,
+    stack.storage,
+  ])
   const servers = started.flatMap((one) => {
     if (one.status !== 'fulfilled' || !one.value) return []
     return 'nodes' in one.value ? one.value.nodes : [one.value]

@@ -115,6 +115,7 @@ export function raiseAlarm(
       rare: verdict.rarity !== null && verdict.rarity > 0 ? oneIn(verdict.rarity) : null,
       reasons: verdict.reasons,
       limits: limitsInForce(inForce),
+      ...(reading.together ? { together: reading.together } : {}),
       recent: recent.map((r) => ({ at: formatMicros(r.at), value: r.value })),
       source,
       live: true,
@@ -223,7 +224,8 @@ function headline({ rule }: Pick<BoundRule, 'rule' | 'version'>, reading: Readin
   const side = rule.side === 'high' ? 'above' : 'below'
   const level = rule.kind === 'limit' && rule.level !== 'none' ? `${rule.level} ` : ''
   const row = rule.kind === 'consecutive' ? ` for ${rule.readings} readings in a row` : ''
-  return `${reading.sensorId} is at ${quantity(reading.value, reading.unit)}: at or ${side} its ${level}limit of ${quantity(rule.limit, reading.unit)}${row}`
+  const beyond = rule.kind === 'limit' && rule.exclusive ? side : `at or ${side}`
+  return `${reading.sensorId} is at ${quantity(reading.value, reading.unit)}: ${beyond} its ${level}limit of ${quantity(rule.limit, reading.unit)}${row}`
 }
 
 function limitsInForce(inForce: readonly BoundRule[]): Record<string, unknown> {

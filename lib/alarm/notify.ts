@@ -104,6 +104,7 @@ export async function deliverPage(
         select entry, transaction::text, alert_id, payload from outbox
         where (transaction, entry) > (${cursor.transaction}::xid8, ${cursor.entry}::bigint)
           and transaction < pg_snapshot_xmin(pg_current_snapshot())
+          and payload ? 'state' -- not the events of devices: the alarm itself is told
         order by transaction, entry limit ${PAGE}`,
     )
     for (const entry of entries) {

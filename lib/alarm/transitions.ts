@@ -1,5 +1,6 @@
 import type { Transaction } from '../db/connect.ts'
 import { clearedMessage, raisedMessage, type ClearedAlarm, type RaisedAlarm } from './alarm.ts'
+import { deviceAlerts } from './device-alert.ts'
 import { endGroups, formGroups, type GroupRule } from './group.ts'
 import { enqueue, writeJournal } from './journal.ts'
 
@@ -73,6 +74,7 @@ async function raise(
       }
     }),
   )
+  await enqueue(tx, deviceAlerts(fresh))
   await tx`select pg_notify('alerts', ${fresh.length > 1 ? '' : (fresh[0]?.alert_id ?? '')})`
 }
 

@@ -1,6 +1,6 @@
 import type { Type } from 'avsc'
 import { RegistryAway, type Registry } from './registry.ts'
-import { schemaText, typeOf, type SchemaName } from './schemas.ts'
+import { nameOf, typeOf } from './schemas.ts'
 import { HEAD_BYTES, schemaIdOf } from './wire.ts'
 
 /**
@@ -37,11 +37,11 @@ const ABSENT_KEPT = 1000
 const QUESTIONS_AT_ONCE = 8
 
 export function createReader<T extends { ts: number }>(
-  name: SchemaName,
+  schema: string,
   registry: Registry,
   now: () => number = Date.now,
 ): AvroReader<T> {
-  const reader = typeOf(schemaText(name))
+  const reader = typeOf(schema)
   const plans = new Map<number, Plan>()
   const absent = new Map<number, number>()
   let away = 'not asked yet'
@@ -69,7 +69,7 @@ export function createReader<T extends { ts: number }>(
     } catch (error) {
       return new Unreadable(
         'schema',
-        `is written by schema ${id}, which is no ${name}: ${(error as Error).message}`,
+        `is written by schema ${id}, which is no ${nameOf(schema)}: ${(error as Error).message}`,
       )
     }
   }

@@ -1,4 +1,9 @@
+import type { DeviceAlert } from '../alarm/device-alert.ts'
+import { outboxRelay } from '../alarm/outbox.ts'
 import { runRelay } from '../alarm/relay.ts'
+import { createRegistry } from '../avro/registry.ts'
+import { schemaText } from '../avro/schemas.ts'
+import { createWriter, type AvroWriter } from '../avro/writer.ts'
 import { createBooks, seedBook } from '../alarm/books.ts'
 import { runCaretaker } from '../alarm/caretaker.ts'
 import { runMachineWatch } from '../alarm/machine-watch.ts'
@@ -7,6 +12,7 @@ import { touchAlive } from '../alive.ts'
 import { SchemaPending } from '../avro/reader.ts'
 import type { Config } from '../config.ts'
 import { createDatabase } from '../db/connect.ts'
+import { DEVICE_ALERT_TOPIC } from '../device.ts'
 import type { KafkaClients } from '../kafka/client.ts'
 import { createGroup, type Group, type PartitionOwner } from '../kafka/group.ts'
 import { createPublisher } from '../kafka/publish.ts'
@@ -16,6 +22,7 @@ import { EXIT, sleep, Stop } from '../run.ts'
 import { LogReplaced } from './claim.ts'
 import { decodeFactory } from './decode.ts'
 import { decodersOf } from './decoders.ts'
+import { deadLetterRelay } from './dead-letter-relay.ts'
 import { createConsumerHealth, type ConsumerReport } from './health.ts'
 import { createKeyCache } from './keys.ts'
 import { keepPartitions } from './retention.ts'
@@ -42,7 +49,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
   const relayDatabase = createDatabase(config.DATABASE_URL, {
     name: `${config.CONSUMER_ID}-relay`,
     role: 'consumer',
-    max: 2, // the relay, and beside it notifications and what time does to alarms
+    max: 3, // two relays, and beside them notifications and what time does to alarms
     statementTimeoutMs: 10_000,
   })
   const publisher = createPublisher(clients)
@@ -72,7 +79,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       consumerId: config.CONSUMER_ID,
       decode: decoders.get(topic) ?? decodeFactory,
       books,
-      alertTopic: topic === 'sensor.raw' ? 'sensor.alert' : config.ALERT_TOPIC,
+      alertTopic: config.ALERT_TOPIC,
       maxSensors: config.MAX_SENSORS,
       isCaughtUp: () => group.fetchedMsAgo() < FETCH_FRESH_MS && isAtEnd(id),
       onFailure: (error) => onFailure(topic, partition, error),
@@ -240,7 +247,11 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     await books.refresh()
     await group.start()
     const reports = reportLoop(reporting.signal)
-    const relay = runRelay(relayDatabase, publisher.publish, reporting.signal)
+    const events = deviceEvents(config, reporting.signal)
+    const relays = Promise.all([
+      runRelay(relayDatabase, outboxRelay(relayDatabase, publisher.publish, events), reporting.signal),
+      runRelay(relayDatabase, deadLetterRelay(publisher.publish, config.CONSUMER_GROUP), reporting.signal),
+    ])
     const care = Promise.all([
       books.follow(reporting.signal),
       runCaretaker(
@@ -256,7 +267,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     const partitions = keepPartitions(talk, config.READINGS_RETENTION_DAYS, reporting.signal)
     const reason = await Promise.race([died.promise, aborted(signal)])
     reporting.abort()
-    await Promise.all([reports, relay, care, partitions])
+    await Promise.all([reports, relays, care, partitions])
     if (reason !== null) {
       await health.report({ ...reportOf('failed', 0), lastError: { message: reason, at: new Date() } })
       throw new Stop(`Cannot go on consuming: ${reason}: the supervisor starts a fresh process`, EXIT.fault)
@@ -270,6 +281,15 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     reporting.abort()
     await Promise.all([database.close(), talk.close(), relayDatabase.close(), publisher.close()])
   }
+}
+
+/** Writes sensor.alert as soon as the registry has given its schema a number; nothing else waits for that. */
+function deviceEvents(config: Config, signal: AbortSignal): AvroWriter<DeviceAlert> | null {
+  if (config.FLEET !== 'iot' && config.FLEET !== 'all') return null
+  const registry = createRegistry(config.SCHEMA_REGISTRY_URL)
+  const events = createWriter<DeviceAlert>(DEVICE_ALERT_TOPIC, schemaText('SensorAlert'), registry)
+  events.ready(signal).catch((error: Error) => log.error('events.not_published', { error }))
+  return events
 }
 
 function aborted(signal: AbortSignal): Promise<null> {

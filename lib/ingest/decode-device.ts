@@ -1,5 +1,6 @@
 import { createReader, Unreadable } from '../avro/reader.ts'
 import type { Registry } from '../avro/registry.ts'
+import { schemaText } from '../avro/schemas.ts'
 import { faultOf, readingsOf, type DeviceMessage } from '../device.ts'
 import { Fault, presentIn, type Decoded, type Decoder } from './decode.ts'
 
@@ -8,7 +9,7 @@ import { Fault, presentIn, type Decoded, type Decoder } from './decode.ts'
  * while that is away, messages of numbers already known go on, and the others wait.
  */
 export function deviceDecoder(registry: Registry): Decoder {
-  const reader = createReader<DeviceMessage>('SensorReading', registry)
+  const reader = createReader<DeviceMessage>(schemaText('SensorReading'), registry)
 
   function decode(value: Buffer | null): Decoded | Fault {
     const present = presentIn(value)

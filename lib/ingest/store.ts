@@ -150,13 +150,15 @@ async function insertDeadLetters(tx: Transaction, batch: Batch): Promise<void> {
   for (const { message, fault, identity, source } of batch.outputs.deadLetters) {
     const { key, value, headers, offset } = message
     await tx`
-      insert into dead_letters (cluster_id, topic, partition, "offset", reason, message, key, value, value_bytes,
+      insert into dead_letters (cluster_id, topic, partition, "offset", reason, message, key, value, rest, value_bytes,
         value_sha256, headers, sensor_id, run_id, seq, detected_by)
       values (${clusterId}, ${topic}, ${partition}, ${offset}, ${fault.reason}, ${fault.message.slice(0, 1000)},
         ${key?.subarray(0, DEAD_LETTER_KEEPS_BYTES) ?? null}, ${value?.subarray(0, DEAD_LETTER_KEEPS_BYTES) ?? null},
+        ${value && value.length > DEAD_LETTER_KEEPS_BYTES ? value.subarray(DEAD_LETTER_KEEPS_BYTES) : null},
         ${value?.length ?? 0}, ${value ? sha256(value) : null}, ${JSON.stringify(describeHeaders(headers))}::text::jsonb,
         ${source}, ${identity?.runId ?? null}, ${identity?.seq ?? null}, ${batch.detectedBy})`
   }
+  await tx`select pg_notify('dead_letters', '')`
 }
 
 function sha256(bytes: Uint8Array): Buffer {

@@ -9,7 +9,11 @@ import type { KafkaClients } from './client.ts'
 export interface Publisher {
   publish(
     topic: string,
-    messages: { key: string; value: string | Buffer; headers: Record<string, string> }[],
+    messages: {
+      key: string | Buffer | null
+      value: string | Buffer | null
+      headers: Record<string, string>
+    }[],
   ): Promise<void>
   close(): Promise<void>
 }

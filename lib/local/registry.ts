@@ -71,7 +71,8 @@ export function registryPart(options: { dir: string; port: number; program: Regi
       ],
       env: {
         ...javaEnvironment(),
-        REGISTRY_DATASOURCE_URL: `jdbc:h2:file:${join(home, 'schemas')}`,
+        // without a delay, or a kill would take back numbers that were given out half a second before
+        REGISTRY_DATASOURCE_URL: `jdbc:h2:file:${join(home, 'schemas')};WRITE_DELAY=0`,
         REGISTRY_LOG_LEVEL: 'WARN',
       },
       cwd: home,

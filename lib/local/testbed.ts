@@ -6,6 +6,7 @@ import { kafkaParts, type KafkaNode } from './kafka.ts'
 import type { Part } from './part.ts'
 import { freePorts } from './ports.ts'
 import { postgresPart, postgresUrl } from './postgres.ts'
+import { COMPATIBLE_API, findRegistry, registryPart } from './registry.ts'
 import { end, isAlive, launch, signal, type ProcessId, type Running } from './process.ts'
 import { findOpensearch, findS3proxy, opensearchPart, s3proxyPart } from './stores.ts'
 
@@ -96,6 +97,15 @@ export async function startTestStorage(options: TestOptions): Promise<TestServer
   const server = testServer(part, options)
   await server.start()
   return Object.assign(server, { url: `http://localhost:${port}` })
+}
+
+/** `url`: of its Confluent API */
+export async function startTestRegistry(options: TestOptions): Promise<TestServer & { url: string }> {
+  const program = await findRegistry()
+  const [port = 0] = await freePorts(1)
+  const server = testServer(registryPart({ dir: options.dir, port, program }), options)
+  await server.start()
+  return Object.assign(server, { url: `http://127.0.0.1:${port}${COMPATIBLE_API}` })
 }
 
 function testServer(part: Part, { dir, onStart }: TestOptions): TestServer {

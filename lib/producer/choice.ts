@@ -1,6 +1,7 @@
 import { basename, extname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createRegistry } from '../avro/registry.ts'
+import { schemaText } from '../avro/schemas.ts'
 import { createWriter } from '../avro/writer.ts'
 import type { Config } from '../config.ts'
 import { DEVICE_TOPIC } from '../device.ts'
@@ -129,7 +130,7 @@ function chooseDevices(
     intervalMs: config.SENSOR_INTERVAL,
     rate,
     limits: { maxTemperature: config.MAX_TEMPERATURE, minHumidity: config.MIN_HUMIDITY },
-    writer: createWriter(DEVICE_TOPIC, 'SensorReading', registry),
+    writer: createWriter(DEVICE_TOPIC, schemaText('SensorReading'), registry),
     onEpisode,
   })
   return {

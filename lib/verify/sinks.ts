@@ -85,7 +85,7 @@ function sinkStore(sink: string, each: (take: (row: StoredRow) => void) => Promi
 }
 
 function lettersOf(sql: Sql, sink: string) {
-  return sql<{ run_id: string; sensor_id: string; seq: number }[]>`
-    select run_id, sensor_id, seq from sink_dead_letters
+  return sql<{ topic: string; run_id: string; sensor_id: string; seq: number }[]>`
+    select topic, run_id, sensor_id, seq from sink_dead_letters
     where sink = ${sink} and run_id is not null and sensor_id is not null and seq is not null`
 }

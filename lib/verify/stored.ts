@@ -23,7 +23,7 @@ export interface Store {
     heartbeatTopic: string,
     take: (row: StoredRow) => void,
   ): Promise<{
-    letters: { run_id: string; sensor_id: string; seq: number }[]
+    letters: { topic: string; run_id: string; sensor_id: string; seq: number }[]
     gaps: number
     retiredBeforeMs: number
     /** null where signs of life are not counted there */
@@ -38,8 +38,8 @@ export const postgresStore: Store = {
   read: (sql, heartbeatTopic, take) =>
     sql.begin('isolation level repeatable read read only', async (tx) => {
       await eachStoredRow(tx, take)
-      const letters = await tx<{ run_id: string; sensor_id: string; seq: number }[]>`
-        select run_id, sensor_id, seq from dead_letters
+      const letters = await tx<{ topic: string; run_id: string; sensor_id: string; seq: number }[]>`
+        select topic, run_id, sensor_id, seq from dead_letters
         where run_id is not null and sensor_id is not null and seq is not null and topic <> ${heartbeatTopic}`
       const heartbeats = await heartbeatCounts(tx, heartbeatTopic)
       const sums = await tx<{ gaps: number | null; retired: Date | null }[]>`

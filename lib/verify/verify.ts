@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
 import { connect, closeSql, type Sql } from '../db/connect.ts'
+import { DEVICE_TOPIC, sensorsOf } from '../device.ts'
 import { contentHash } from '../hash.ts'
 import { decodeFactory, Fault, type Decoder } from '../ingest/decode.ts'
 import { decodersOf } from '../ingest/decoders.ts'
@@ -167,7 +168,10 @@ async function readStore(
     else held.push(row.runId, row.sensorId, row.seq, row.hash)
     if (row.runId !== null && !runs.has(row.runId)) unknown.add(row.runId)
   })
-  for (const l of letters) judge.deadLetter(l.run_id, l.sensor_id, l.seq)
+  for (const l of letters) {
+    const sensors = l.topic === DEVICE_TOPIC ? sensorsOf(l.sensor_id) : [l.sensor_id]
+    for (const sensor of sensors) judge.deadLetter(l.run_id, sensor, l.seq)
+  }
   return {
     gaps,
     heartbeats,

@@ -1,0 +1,66 @@
+import type { AvroWriter } from '../avro/writer.ts'
+import { ask, type Database } from '../db/connect.ts'
+import { DEVICE_ALERT_TOPIC } from '../device.ts'
+import { log } from '../log.ts'
+import type { DeviceAlert } from './device-alert.ts'
+import type { Publish, Relay, RelayMessage } from './relay.ts'
+
+interface Entry {
+  entry: number
+  topic: string
+  key: string
+  alert_id: string
+  payload: Record<string, unknown>
+}
+
+const PAGE = 200
+/** Sent entries are kept for a day, for people who look. */
+const KEEP = '1 day'
+const KEEP_UNREAD = '7 days'
+
+/**
+ * The relay of table outbox: transitions of alarms as JSON to their topic, events of devices in Avro to theirs. Those
+ * wait while `events` has no schema number (null: no fleet of ours has devices); the others don't wait for them.
+ */
+export function outboxRelay(
+  database: Database,
+  publish: Publish,
+  events: AvroWriter<DeviceAlert> | null,
+): Relay {
+  return {
+    name: 'outbox',
+    channel: 'outbox',
+    async page(tx) {
+      const waits = events?.isReady() ? '' : DEVICE_ALERT_TOPIC
+      const entries = await tx<Entry[]>`
+        select entry, topic, key, alert_id, payload from outbox where sent_at is null and topic <> ${waits}
+        order by entry limit ${PAGE}`
+      if (entries.length === 0) return false
+      for (const [topic, list] of Map.groupBy(entries, (e) => e.topic)) {
+        await publish(
+          topic,
+          list.map((e) => toMessage(e, topic === DEVICE_ALERT_TOPIC ? events : null)),
+        )
+      }
+      const ids = JSON.stringify(entries.map((e) => e.entry))
+      await tx`update outbox set sent_at = now()
+        where entry in (select value::bigint from jsonb_array_elements_text(${ids}::text::jsonb))`
+      log.debug('outbox.relayed', { count: entries.length })
+      return entries.length === PAGE
+    },
+    async tidy() {
+      await ask(
+        'tidy the outbox',
+        // what a notifier has not read yet waits for it, for a week at most
+        database.sql`delete from outbox o where sent_at < now() - ${KEEP}::interval
+          and (sent_at < now() - ${KEEP_UNREAD}::interval or not exists (select 1 from notification_cursors c
+            where (o.transaction, o.entry) > (c.transaction, c.entry)))`,
+      )
+    },
+  }
+}
+
+function toMessage(e: Entry, events: AvroWriter<DeviceAlert> | null): RelayMessage {
+  const value = events ? events.encode(e.payload as unknown as DeviceAlert) : JSON.stringify(e.payload)
+  return { key: e.key, value, headers: { 'alert-id': e.alert_id } }
+}

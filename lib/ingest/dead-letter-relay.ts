@@ -1,0 +1,86 @@
+import type { Publish, Relay, RelayMessage } from '../alarm/relay.ts'
+
+/**
+ * Dead letters on the topic named after the one they came from (sensor.raw.dlt …): key and value as read, the headers
+ * as read, and beside them why and where from in the names that Kafka Connect gives, so that its tools understand them.
+ * Topic, partition and offset of origin tell a repeat.
+ */
+interface Letter {
+  dead_letter_id: number
+  topic: string
+  partition: number
+  offset: number
+  reason: string
+  message: string
+  key: Buffer | null
+  value: Buffer | null
+  rest: Buffer | null
+  headers: Record<string, string>
+  detected_by: string
+}
+
+const PAGE = 20 // each may have a MiB
+/** together in one send; a larger one goes alone */
+const SEND_BYTES = 256 * 1024
+
+export function deadLetterRelay(publish: Publish, group: string): Relay {
+  return {
+    name: 'dead letters',
+    channel: 'dead_letters',
+    async page(tx) {
+      const letters = await tx<Letter[]>`
+        select dead_letter_id, topic, partition, "offset", reason, message, key, value, rest, headers, detected_by
+        from dead_letters where relayed_at is null and "offset" is not null order by dead_letter_id limit ${PAGE}`
+      for (const [topic, list] of Map.groupBy(letters, (l) => l.topic)) {
+        for (const batch of batches(list)) {
+          await publish(
+            `${topic}.dlt`,
+            batch.map((letter) => toMessage(letter, group)),
+          )
+        }
+      }
+      const ids = JSON.stringify(letters.map((l) => l.dead_letter_id))
+      if (letters.length > 0)
+        await tx`update dead_letters set relayed_at = now(), rest = null
+          where dead_letter_id in (select value::bigint from jsonb_array_elements_text(${ids}::text::jsonb))`
+      return letters.length === PAGE
+    },
+  }
+}
+
+function* batches(letters: readonly Letter[]): Generator<Letter[]> {
+  let batch: Letter[] = []
+  let bytes = 0
+  for (const letter of letters) {
+    const size = (letter.value?.length ?? 0) + (letter.rest?.length ?? 0)
+    if (batch.length > 0 && bytes + size > SEND_BYTES) {
+      yield batch
+      batch = []
+      bytes = 0
+    }
+    batch.push(letter)
+    bytes += size
+  }
+  if (batch.length > 0) yield batch
+}
+
+function toMessage(letter: Letter, group: string): RelayMessage {
+  const { key, value, rest } = letter
+  return {
+    key,
+    value: value && rest ? Buffer.concat([value, rest]) : value,
+    headers: {
+      ...letter.headers,
+      '__connect.errors.topic': letter.topic,
+      '__connect.errors.partition': String(letter.partition),
+      '__connect.errors.offset': String(letter.offset),
+      '__connect.errors.connector.name': group,
+      '__connect.errors.task.id': letter.detected_by,
+      '__connect.errors.stage': 'VALUE_CONVERTER',
+      '__connect.errors.class.name': `decode ${letter.topic}`,
+      '__connect.errors.exception.class.name': letter.reason,
+      '__connect.errors.exception.message': letter.message,
+      'dead-letter-id': String(letter.dead_letter_id),
+    },
+  }
+}
