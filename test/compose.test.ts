@@ -12,7 +12,7 @@ const ROOT = join(import.meta.dir, '..')
 const UP_MS = 300_000 // images may have to be pulled and built
 const RUN_MS = 540_000
 const PORTS = [9092, 9094, 9096, 5432, 5000]
-const PARTITIONS = 3
+const PARTITIONS = 15 // of every fleet's topics: 3 + 6 + 3 + 3
 const PATIENT_MS = 90_000 // on a machine that is busy with other things
 
 let started = false

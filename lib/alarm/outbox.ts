@@ -1,5 +1,5 @@
 import type { AvroWriter } from '../avro/writer.ts'
-import { ask, type Database } from '../db/connect.ts'
+import { ask, type Database, type Transaction } from '../db/connect.ts'
 import { DEVICE_ALERT_TOPIC } from '../device.ts'
 import { log } from '../log.ts'
 import type { DeviceAlert } from './device-alert.ts'
@@ -20,18 +20,32 @@ const KEEP_UNREAD = '7 days'
 
 /**
  * The relay of table outbox: transitions of alarms as JSON to their topic, events of devices in Avro to theirs. Those
- * wait while `events` has no schema number (null: no fleet of ours has devices); the others don't wait for them.
+ * wait until `events` has its schema's number (null: no fleet of ours has devices), which is asked for when the first
+ * of them waits; the others don't wait for that.
  */
 export function outboxRelay(
   database: Database,
   publish: Publish,
   events: AvroWriter<DeviceAlert> | null,
+  signal: AbortSignal,
 ): Relay {
+  let asking = false
+
+  async function askFor(tx: Transaction, writer: AvroWriter<DeviceAlert>): Promise<void> {
+    if (asking) return
+    const waiting =
+      await tx`select 1 from outbox where sent_at is null and topic = ${DEVICE_ALERT_TOPIC} limit 1`
+    if (waiting.length === 0) return
+    asking = true
+    writer.ready(signal).catch((error: Error) => log.error('events.not_published', { error }))
+  }
+
   return {
     name: 'outbox',
     channel: 'outbox',
     async page(tx) {
       const waits = events?.isReady() ? '' : DEVICE_ALERT_TOPIC
+      if (events && waits) await askFor(tx, events)
       const entries = await tx<Entry[]>`
         select entry, topic, key, alert_id, payload from outbox where sent_at is null and topic <> ${waits}
         order by entry limit ${PAGE}`

@@ -247,9 +247,10 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     await books.refresh()
     await group.start()
     const reports = reportLoop(reporting.signal)
-    const events = deviceEvents(config, reporting.signal)
+    const events = deviceEvents(config)
+    const outbox = outboxRelay(relayDatabase, publisher.publish, events, reporting.signal)
     const relays = Promise.all([
-      runRelay(relayDatabase, outboxRelay(relayDatabase, publisher.publish, events), reporting.signal),
+      runRelay(relayDatabase, outbox, reporting.signal),
       runRelay(relayDatabase, deadLetterRelay(publisher.publish, config.CONSUMER_GROUP), reporting.signal),
     ])
     const care = Promise.all([
@@ -283,13 +284,10 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
   }
 }
 
-/** Writes sensor.alert as soon as the registry has given its schema a number; nothing else waits for that. */
-function deviceEvents(config: Config, signal: AbortSignal): AvroWriter<DeviceAlert> | null {
+function deviceEvents(config: Config): AvroWriter<DeviceAlert> | null {
   if (config.FLEET !== 'iot' && config.FLEET !== 'all') return null
   const registry = createRegistry(config.SCHEMA_REGISTRY_URL)
-  const events = createWriter<DeviceAlert>(DEVICE_ALERT_TOPIC, schemaText('SensorAlert'), registry)
-  events.ready(signal).catch((error: Error) => log.error('events.not_published', { error }))
-  return events
+  return createWriter<DeviceAlert>(DEVICE_ALERT_TOPIC, schemaText('SensorAlert'), registry)
 }
 
 function aborted(signal: AbortSignal): Promise<null> {

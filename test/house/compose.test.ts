@@ -35,6 +35,19 @@ describe('compose.yaml', () => {
     for (const id of ['kafka1', 'kafka2', 'kafka3']) expect(of(id)).toMatchObject({ container_name: id })
   })
 
+  test('profile iot adds the registry and a thousand devices; consumers and the monitor know every fleet', () => {
+    const added = Object.keys(services).filter((name) => services[name]?.profiles?.includes('iot'))
+    expect(added.sort()).toEqual(['iot', 'registry'])
+    expect(of('iot')).toMatchObject({ command: ['producer.ts'], environment: { FLEET: 'iot' } })
+    const url = 'http://registry:8081/apis/ccompat/v7'
+    for (const name of ['init', 'iot', 'consumer-1', 'monitor', 'verify']) {
+      expect(of(name).environment).toMatchObject({ SCHEMA_REGISTRY_URL: url })
+    }
+    for (const name of ['init', 'consumer-1', 'consumer-2', 'consumer-3', 'monitor']) {
+      expect(of(name).environment).toMatchObject({ FLEET: 'all' })
+    }
+  })
+
   test('ports are those of the contract', () => {
     const ports = Object.entries(services).flatMap(([name, s]) =>
       (s.ports ?? []).map((p) => [name, String(p)]),
@@ -46,6 +59,7 @@ describe('compose.yaml', () => {
       postgres: '127.0.0.1:${POSTGRES_PORT:-5432}:5432',
       monitor: '127.0.0.1:${MONITORING_PORT:-5000}:5000',
       'kafka-ui': '127.0.0.1:8080:8080',
+      registry: '127.0.0.1:8081:8081',
     })
   })
 
