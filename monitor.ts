@@ -48,6 +48,7 @@ await run('monitor', async (signal) => {
     maxStreams: config.MONITORING_STREAMS,
     maxPerClient: config.MONITORING_STREAMS_PER_CLIENT,
   })
+  const lineTargets = { cycleMs: config.SODA_CYCLE, goodFrom: config.SODA_GOOD_FROM }
   const sampler = createSampler({
     database,
     cluster,
@@ -55,6 +56,7 @@ await run('monitor', async (signal) => {
     allTopics: topicPlan(config).map((t) => t.topic),
     consumerGroup: config.CONSUMER_GROUP,
     limitsOf: limitsInForce(rules),
+    lineTargets,
     isWatched: () => streams.count() > 0,
   })
   const recorder = createRecorder(database.sql)
@@ -71,6 +73,7 @@ await run('monitor', async (signal) => {
     sql: database.sql,
     streams,
     metrics,
+    lineTargets,
     rules: () => rulesInForce(config, rules()),
     alertTopic: config.ALERT_TOPIC,
     version: packageJson.version,

@@ -4,6 +4,7 @@ import type { Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { alarmEndpoints } from './api/alarms.ts'
 import { incidentEndpoints } from './api/incidents.ts'
+import { lineEndpoints } from './api/lines.ts'
 import { liveEndpoints } from './api/live.ts'
 import { logbookEndpoints } from './api/logbook.ts'
 import { sensorEndpoints } from './api/sensors.ts'
@@ -11,6 +12,7 @@ import { json, register } from './endpoint.ts'
 import { exportEndpoints } from './export.ts'
 import { createDataFeed } from './feed.ts'
 import type { Incident } from './incident/incident.ts'
+import { LINE_TARGETS, type LineTargets } from './lines.ts'
 import type { Metrics } from './metrics.ts'
 import { openApi } from './openapi.ts'
 import { problemPage } from './page/problem.ts'
@@ -35,6 +37,7 @@ export interface AppOptions {
   streams: Streams
   metrics: Metrics
   rules: () => Rule[]
+  lineTargets?: LineTargets
   alertTopic: string
   version: string
   /** somebody changed an alarm: the sampler may look at once */
@@ -59,6 +62,7 @@ export function createApp(options: AppOptions): Hono {
   const data = createDataFeed(current, clock)
   const files = readPublicFiles()
   const incidents = { sql, recall, clock, recent: options.recentIncidents }
+  const lines = { current, sql, recall, targets: options.lineTargets ?? LINE_TARGETS }
   const endpoints = [
     ...liveEndpoints(current),
     ...alarmEndpoints({
@@ -71,6 +75,7 @@ export function createApp(options: AppOptions): Hono {
       onChange: options.onChange,
     }),
     ...sensorEndpoints({ current, sql, recall, clock }),
+    ...lineEndpoints(lines),
     ...logbookEndpoints({ sql, recall }),
     ...incidentEndpoints(incidents),
     ...exportEndpoints(sql, clock),
@@ -111,7 +116,7 @@ export function createApp(options: AppOptions): Hono {
 
   serveLogin(app, options.identity)
   for (const e of endpoints) register(app, e, options.checkAnswers)
-  servePages(app, { current, sql, recall, views, clock, openApi: description, incidents })
+  servePages(app, { current, sql, recall, views, clock, openApi: description, incidents, lines })
 
   app.get('/openapi.json', (c) => json(c, description))
   app.get('/metrics', async (c) =>

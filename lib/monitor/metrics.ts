@@ -42,6 +42,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     progressSeries(gauge, counter),
     memberSeries(gauge, counter),
     plantSeries(gauge),
+    lineSeries(gauge),
     ownSeries(gauge, options),
   ]
   return {
@@ -253,6 +254,32 @@ function plantSeries(gauge: MakeGauge): Write {
     outbox({}, s.storage.data?.outbox_unsent)
     database({}, s.storage.data?.database_bytes)
     readings({}, s.storage.data?.readings_bytes)
+  }
+}
+
+function lineSeries(gauge: MakeGauge): Write {
+  const of = ['factory', 'sensor', 'soda']
+  const items = gauge('factory_line_items', 'Items that a production line has counted', of)
+  const target = gauge('factory_line_target_items', 'Items that a production line is to make', of)
+  const pace = gauge('factory_line_items_per_second', 'Pace of a production line in this round', of)
+  const figure = gauge('factory_line_oee_ratio', 'Availability, performance, quality and their product', [
+    ...of,
+    'figure',
+  ])
+  const alive = gauge('factory_line_sensor_up', '1 while the sensor of a line gives signs of life', [
+    'sensor',
+  ])
+  return (s) => {
+    for (const line of s.lines.data?.lines ?? []) {
+      const labels = { factory: line.factory_id, sensor: line.sensor_id, soda: line.soda_name }
+      items(labels, line.count)
+      target(labels, line.total)
+      pace(labels, line.pace_per_minute === null ? null : line.pace_per_minute / 60)
+      for (const name of ['availability', 'performance', 'quality', 'oee'] as const)
+        figure({ ...labels, figure: name }, line[name])
+    }
+    for (const x of s.lines.data?.sensors ?? [])
+      if (x.status !== 'finished') alive({ sensor: x.sensor_id }, x.status === 'alive' ? 1 : 0)
   }
 }
 

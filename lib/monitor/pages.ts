@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Sql } from '../db/connect.ts'
 import { alarmFilter } from './api/alarms.ts'
 import { incidentNow, incidentsNow, type IncidentOptions } from './api/incidents.ts'
+import { lineName, lineNow, type LineOptions } from './api/lines.ts'
 import { cursorParameter, encodeCursor, nameParameter } from './cursor.ts'
 import { alarmPage } from './page/alarm.ts'
 import { alarmsPage } from './page/alarms.ts'
@@ -10,6 +11,7 @@ import { deadLettersPage } from './page/dead-letters.ts'
 import { docsPage } from './page/docs.ts'
 import { documentOf } from './page/document.ts'
 import { incidentPage, incidentsPage } from './page/incidents.ts'
+import { linePage } from './page/line.ts'
 import { sensorsPage } from './page/machine.ts'
 import type { Element } from './page/tree.ts'
 import { presentAlert } from './present.ts'
@@ -31,6 +33,7 @@ export interface PageOptions {
   clock: () => number
   openApi: Record<string, unknown>
   incidents: IncidentOptions
+  lines: LineOptions
 }
 
 const NO_STORE = { 'cache-control': 'no-store' }
@@ -83,6 +86,16 @@ export function servePages(app: Hono, options: PageOptions): void {
     parseQuery(c, none)
     const id = nameOf(c.req.param('machine_id'))
     return live(c, id, `machine:${id}`)
+  })
+  app.get('/lines/:factory_id/:sensor_id/:soda_name', async (c) => {
+    parseQuery(c, none)
+    const name = lineName.safeParse(c.req.param())
+    if (!name.success) throw new Problem(404, 'Not found', 'Nothing has that name')
+    const { section, line, sensor, rounds } = await lineNow(options.lines, name.data)
+    if (section.status === 'ok' && line === null)
+      throw new Problem(404, 'Not found', 'There is no line of that name')
+    const title = `${name.data.soda_name}, ${name.data.factory_id}`
+    return still(c, title, linePage(current(), section, title, line, sensor, rounds))
   })
   app.get('/alarms', async (c) => {
     // A form sends what was left empty, too.

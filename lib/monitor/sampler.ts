@@ -5,12 +5,14 @@ import { askCluster, askEnds } from './cluster.ts'
 import type { Database } from './database.ts'
 import { createBrokerWatch } from './brokers.ts'
 import { createFlowTracker } from './flow.ts'
+import { LINE_TARGETS, viewLines, type LineTargets } from './lines.ts'
 import { statusByAge, type ConsumerStatus, type ProducerStatus } from './health.ts'
 import { createPartitionTracker } from './partitions.ts'
 import { alarmKpis } from './questions/alarm-kpis.ts'
 import { alertCounts, openAndRecentAlerts } from './questions/alerts.ts'
 import { consumers } from './questions/consumers.ts'
 import { recentSystemEvents } from './questions/events.ts'
+import { productionLines } from './questions/lines.ts'
 import { producers } from './questions/producers.ts'
 import { progress } from './questions/progress.ts'
 import { recentRebalances } from './questions/rebalances.ts'
@@ -18,7 +20,7 @@ import { recentFlow, recentMinutes } from './questions/seed.ts'
 import { latestReadings } from './questions/sensors.ts'
 import { storage } from './questions/storage.ts'
 import { createRates } from './rates.ts'
-import { createSource, worst, type Section, type Source } from './section.ts'
+import { absent, createSource, worst, type Source } from './section.ts'
 import { createSensorTracker, type LimitsOf } from './sensors.ts'
 import type { Consumer, Producer, Snapshot } from './snapshot.ts'
 import { verdictOf } from './verdict.ts'
@@ -53,6 +55,7 @@ export interface SamplerOptions {
   allTopics: readonly string[]
   consumerGroup: string
   limitsOf: LimitsOf
+  lineTargets?: LineTargets
   /** somebody has a stream open */
   isWatched?: () => boolean
   clock?: () => number
@@ -112,6 +115,7 @@ export function createSampler(options: SamplerOptions): Sampler {
       return { list, counts }
     }, 12_000),
     rebalances: source(() => recentRebalances(database.sql()), 12_000),
+    lines: source(() => productionLines(database.sql()), 6000),
     events: source(() => recentSystemEvents(database.sql()), 12_000),
     storage: source(() => storage(database.sql()), 25_000),
     kpis: source(() => alarmKpis(database.sql()), 150_000),
@@ -147,6 +151,7 @@ export function createSampler(options: SamplerOptions): Sampler {
     if (alertsChanged || tick % 5 === 0) list.push(sources.alerts)
     if (rebalancesChanged || tick % 5 === 1) list.push(sources.rebalances)
     if (rebalancesChanged || tick % 5 === 2) list.push(sources.events)
+    if (tick % 2 === 0) list.push(sources.lines)
     if (tick % 10 === 0) list.push(sources.storage)
     if (tick % 60 === 3) list.push(sources.kpis)
     alertsChanged = false
@@ -267,6 +272,7 @@ export function createSampler(options: SamplerOptions): Sampler {
       alerts,
       rebalances: sources.rebalances.read(now),
       sensors: { ...sensors, data: sensors.as_of === null ? null : sensorTracker.view(now, openBySensor) },
+      lines: viewLines(sources.lines.read(now), options.lineTargets ?? LINE_TARGETS),
       events: sources.events.read(now),
       storage: sources.storage.read(now),
       kpis: sources.kpis.read(now),
@@ -339,8 +345,4 @@ export function createSampler(options: SamplerOptions): Sampler {
 function required<T>(value: T | null): T {
   if (value === null) throw new Error('no cluster is configured')
   return value
-}
-
-function absent<T>(): Section<T> {
-  return { status: 'ok', as_of: null, error: null, data: null }
 }

@@ -10,6 +10,11 @@ export interface Section<T> {
   readonly data: T | null
 }
 
+/** Nothing was asked, and nothing is wrong. */
+export function absent<T>(): Section<T> {
+  return { status: 'ok', as_of: null, error: null, data: null }
+}
+
 export interface SectionError {
   readonly title: string
   readonly detail: string

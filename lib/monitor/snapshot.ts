@@ -2,6 +2,7 @@ import type { BrokerState } from './brokers.ts'
 import type { Cluster } from './cluster.ts'
 import type { ConsumerStatus, ProducerStatus } from './health.ts'
 import type { LagVerdict } from './lag.ts'
+import type { LineSensor, ProductionLine } from './lines.ts'
 import type { AlarmKpis } from './questions/alarm-kpis.ts'
 import type { AlertCounts, AlertRow } from './questions/alerts.ts'
 import type { ConsumerRow } from './questions/consumers.ts'
@@ -25,6 +26,8 @@ export interface Snapshot {
   readonly alerts: Section<{ list: AlertRow[]; counts: AlertCounts }>
   readonly rebalances: Section<RebalanceRow[]>
   readonly sensors: Section<Sensor[]>
+  /** production lines and the signs of life of their sensors */
+  readonly lines: Section<{ lines: ProductionLine[]; sensors: LineSensor[] }>
   readonly events: Section<SystemEventRow[]>
   readonly storage: Section<Storage>
   /** how well the alarm system serves; asked once a minute */

@@ -6,6 +6,7 @@ import { kpis } from './sections/alarm-health.ts'
 import { attention } from './sections/attention.ts'
 import { moreReasons } from './sections/bar.ts'
 import { flow } from './sections/flow.ts'
+import { productionLines } from './sections/lines.ts'
 import { consumers, producers } from './sections/members.ts'
 import { partitions } from './sections/partitions.ts'
 import { plant } from './sections/plant.ts'
@@ -23,6 +24,7 @@ export function overview(s: Snapshot, newest: Incident | undefined): Element {
     attention(s, now),
     latestIncident(s, newest),
     flow(s, now),
+    productionLines(s, now),
     consumers(s, now),
     partitions(s, now),
     producers(s, now),
