@@ -84,6 +84,19 @@ export function viewLines(
   }
 }
 
+/** One line and its sensor, as far as they are known. */
+export function findLine(
+  seen: { lines: ProductionLine[]; sensors: LineSensor[] } | null,
+  { factory_id, sensor_id, soda_name }: Pick<ProductionLine, 'factory_id' | 'sensor_id' | 'soda_name'>,
+): { line: ProductionLine | null; sensor: LineSensor | null } {
+  const isIt = (l: ProductionLine) =>
+    l.factory_id === factory_id && l.sensor_id === sensor_id && l.soda_name === soda_name
+  return {
+    line: seen?.lines.find(isIt) ?? null,
+    sensor: seen?.sensors.find((s) => s.sensor_id === sensor_id) ?? null,
+  }
+}
+
 export function lineOf(
   row: LineRow,
   life: LifeRow | null,

@@ -11,7 +11,6 @@ import { deadLettersPage } from './page/dead-letters.ts'
 import { docsPage } from './page/docs.ts'
 import { documentOf } from './page/document.ts'
 import { incidentPage, incidentsPage } from './page/incidents.ts'
-import { linePage } from './page/line.ts'
 import { sensorsPage } from './page/machine.ts'
 import type { Element } from './page/tree.ts'
 import { presentAlert } from './present.ts'
@@ -22,7 +21,7 @@ import { journalOf } from './questions/journal.ts'
 import { deadLettersByReason, listDeadLetters } from './questions/logbook.ts'
 import type { Recall } from './recall.ts'
 import type { Snapshot } from './snapshot.ts'
-import type { Views } from './views.ts'
+import { viewOfLine, type Views } from './views.ts'
 import { whoOf } from './who/identity.ts'
 
 export interface PageOptions {
@@ -91,11 +90,10 @@ export function servePages(app: Hono, options: PageOptions): void {
     parseQuery(c, none)
     const name = lineName.safeParse(c.req.param())
     if (!name.success) throw new Problem(404, 'Not found', 'Nothing has that name')
-    const { section, line, sensor, rounds } = await lineNow(options.lines, name.data)
-    if (section.status === 'ok' && line === null)
-      throw new Problem(404, 'Not found', 'There is no line of that name')
-    const title = `${name.data.soda_name}, ${name.data.factory_id}`
-    return still(c, title, linePage(current(), section, title, line, sensor, rounds))
+    const { section, rounds } = await lineNow(options.lines, name.data)
+    const view = viewOfLine(name.data)
+    views.rememberRounds(view, { ...section, data: rounds })
+    return live(c, `${name.data.soda_name}, ${name.data.factory_id}`, view)
   })
   app.get('/alarms', async (c) => {
     // A form sends what was left empty, too.

@@ -1,17 +1,20 @@
 import type { AlertRow } from './questions/alerts.ts'
 import { createChannel, type Channel } from './page/channel.ts'
 import type { Incident } from './incident/incident.ts'
+import type { ProductionLine } from './lines.ts'
 import { incidentPage } from './page/incidents.ts'
+import { linePage } from './page/line.ts'
 import { machinePage } from './page/machine.ts'
 import { overview } from './page/overview.ts'
+import { nameOf } from './page/sections/lines.ts'
 import { wall } from './page/wall.ts'
 import { sensorPage } from './page/sensor.ts'
 import type { Element } from './page/tree.ts'
-import type { Section } from './section.ts'
+import { absent, type Section } from './section.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /**
- * Live pages by name: `overview`, `machine:ID`, `sensor:ID`, `incident:ID`. All viewers of a name share one channel; of those that
+ * Live pages by name: `overview`, `machine:ID`, `sensor:ID`, `incident:ID`, `line:FACTORY/SENSOR/SODA`. All viewers of a name share one channel; of those that
  * nobody has asked for lately the oldest are forgotten.
  */
 export interface Views {
@@ -19,14 +22,20 @@ export interface Views {
   get(name: string): Channel | null
   /** the part of a sensor's page that comes from the database, as of the newest visit */
   rememberAlarms(sensorId: string, alarms: Section<AlertRow[]>): void
+  /** the same of a line's page, by the name of the view */
+  rememberRounds(view: string, rounds: Section<ProductionLine[]>): void
 }
 
 const KEPT = 100
 
+export function viewOfLine(line: Pick<ProductionLine, 'factory_id' | 'sensor_id' | 'soda_name'>): string {
+  return `line:${nameOf(line)}`
+}
+
 export function createViews(current: () => Snapshot, recent: () => Incident[], clock: () => number): Views {
   const channels = new Map<string, Channel>()
   const alarmsOf = new Map<string, Section<AlertRow[]>>()
-  const none: Section<AlertRow[]> = { status: 'ok', as_of: null, error: null, data: null }
+  const roundsOf = new Map<string, Section<ProductionLine[]>>()
 
   const renderOf = (name: string): (() => Element) | null => {
     if (name === 'overview') return () => overview(current(), recent()[0])
@@ -38,11 +47,13 @@ export function createViews(current: () => Snapshot, recent: () => Incident[], c
         return incidentPage(current(), { status: 'ok', as_of: current().at, error: null, data: found })
       }
     }
+    const line = current().lines.data?.lines.find((l) => viewOfLine(l) === name)
+    if (line) return () => linePage(current(), line, roundsOf.get(name) ?? absent())
     const sensors = current().sensors.data ?? []
     if (kind === 'machine' && sensors.some((x) => x.machine_id === id))
       return () => machinePage(current(), id)
     if (kind === 'sensor' && sensors.some((x) => x.sensor_id === id)) {
-      return () => sensorPage(current(), id, alarmsOf.get(id) ?? none)
+      return () => sensorPage(current(), id, alarmsOf.get(id) ?? absent())
     }
     return null
   }
@@ -65,6 +76,11 @@ export function createViews(current: () => Snapshot, recent: () => Incident[], c
       alarmsOf.delete(sensorId)
       alarmsOf.set(sensorId, alarms)
       forgetOldest(alarmsOf)
+    },
+    rememberRounds(view, rounds) {
+      roundsOf.delete(view)
+      roundsOf.set(view, rounds)
+      forgetOldest(roundsOf)
     },
   }
 }

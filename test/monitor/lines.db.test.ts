@@ -72,6 +72,7 @@ test('lines are on the overview, each with a page of its own, in JSON and in the
     [1, 'complete'],
   ])
   const page = await (await room.get('/lines/F1/S1-1/Coca-Cola')).text()
+  expect(page).toContain('data-view="line:F1/S1-1/Coca-Cola"')
   for (const words of ['Coca-Cola, F1', '3 of 10', 'Projected end', 'Availability', definitions.quality])
     expect(page).toContain(words)
 
@@ -94,5 +95,5 @@ test('a name that is no line is not found; any name is only text', async () => {
   await see()
   const page = await room.get(`/lines/F1/S1-1/${encodeURIComponent(name)}`)
   expect(page.status).toBe(200)
-  expect(await page.text()).toContain('&lt;b>x&lt;/b> &amp; ')
+  expect(await page.text()).toContain('&lt;b&gt;x&lt;/b&gt; &amp; &quot;/&quot;, F1')
 })

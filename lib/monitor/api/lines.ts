@@ -3,7 +3,7 @@ import type { Sql } from '../../db/connect.ts'
 import * as answers from '../answers/lines.ts'
 import { nameParameter } from '../cursor.ts'
 import { endpoint, type AnyEndpoint } from '../endpoint.ts'
-import { DEFINITIONS, lineOf, type LineTargets } from '../lines.ts'
+import { DEFINITIONS, findLine, lineOf, type LineTargets } from '../lines.ts'
 import { Problem } from '../problem.ts'
 import { roundsOf } from '../questions/lines.ts'
 import type { Recall } from '../recall.ts'
@@ -60,20 +60,16 @@ export function lineEndpoints(options: LineOptions): AnyEndpoint[] {
   ]
 }
 
+export type LineName = z.infer<typeof lineName>
+
 /** The line as the snapshot has it, with the rounds before. */
-export async function lineNow(
-  { current, sql, recall, targets }: LineOptions,
-  { factory_id, sensor_id, soda_name }: z.infer<typeof lineName>,
-) {
+export async function lineNow({ current, sql, recall, targets }: LineOptions, name: LineName) {
+  const { factory_id, sensor_id, soda_name } = name
   const { lines } = current()
   const found = await recall(`line ${factory_id} ${sensor_id} ${soda_name}`, () =>
     roundsOf(sql(), factory_id, sensor_id, soda_name),
   )
-  const sensor = lines.data?.sensors.find((s) => s.sensor_id === sensor_id) ?? null
-  const line =
-    lines.data?.lines.find(
-      (l) => l.factory_id === factory_id && l.sensor_id === sensor_id && l.soda_name === soda_name,
-    ) ?? null
+  const { line, sensor } = findLine(lines.data, name)
   const now = Date.parse(found.as_of ?? current().at)
   return {
     section: worst(lines, found),

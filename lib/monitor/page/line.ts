@@ -1,4 +1,4 @@
-import { DEFINITIONS, type LineSensor, type ProductionLine } from '../lines.ts'
+import { DEFINITIONS, findLine, type LineSensor, type ProductionLine } from '../lines.ts'
 import type { Section } from '../section.ts'
 import type { Snapshot } from '../snapshot.ts'
 import { frame } from './frame.ts'
@@ -10,26 +10,23 @@ import { age, DASH, moment, number, status, visible } from './words.ts'
 /** One production line: how far, how fast, how well, and every time that it ran. */
 export function linePage(
   s: Snapshot,
-  state: Pick<Section<unknown>, 'status' | 'as_of' | 'error'>,
-  title: string,
-  line: ProductionLine | null,
-  sensor: LineSensor | null,
-  rounds: readonly ProductionLine[],
+  name: Pick<ProductionLine, 'factory_id' | 'sensor_id' | 'soda_name'>,
+  rounds: Section<ProductionLine[]>,
 ): Element {
   const now = Date.parse(s.at)
-  const section = { ...state, data: null }
+  const { line, sensor } = findLine(s.lines.data, name)
   return frame(
     s,
     '/',
     panel(
       'line',
-      visible(title),
-      section,
+      `${visible(name.soda_name)}, ${visible(name.factory_id)}`,
+      s.lines,
       now,
       line ? facts(line, sensor, now) : empty('Nothing of it is known yet.'),
     ),
-    panel('oee', 'OEE', section, now, line ? figures(line) : empty('Nothing of it is known yet.')),
-    panel('rounds', 'Every time that it ran', section, now, history(rounds)),
+    panel('oee', 'OEE', s.lines, now, line ? figures(line) : empty('Nothing of it is known yet.')),
+    panel('rounds', 'Every time that it ran', rounds, now, history(rounds.data ?? [])),
   )
 }
 
