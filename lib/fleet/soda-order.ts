@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { log } from '../log.ts'
-import type { Micros } from '../time.ts'
 import type { Measured, Past } from './fleet.ts'
 import type { LineTarget, SodaPlan } from './soda-plan.ts'
 
@@ -24,7 +23,7 @@ type Memo = NonNullable<Measured['memo']>
 const orderMemo = z.object({ id: z.number(), plan: z.string(), finished: z.boolean() })
 const lineMemo = z.object({ order: z.number(), count: z.number() })
 
-export function openOrder(past: Past, plan: SodaPlan, now: Micros): Order {
+export function openOrder(past: Past, plan: SodaPlan): Order {
   const print = String(Bun.hash.wyhash(JSON.stringify([plan.sensors, plan.lines])))
   const before = read(past, 'order', orderMemo)
   const isSame = before?.plan === print
@@ -34,7 +33,7 @@ export function openOrder(past: Past, plan: SodaPlan, now: Micros): Order {
     log.warn('soda.order_given_up', {
       message: 'The unfinished order of the last run is given up: the configuration has changed since',
     })
-  const id = goesOn || isDone ? before.id : now
+  const id = goesOn || isDone ? before.id : (before?.id ?? 0) + 1
   const memo = { name: 'order', text: JSON.stringify({ id, plan: print, finished: isDone }) }
   const made = (line: LineTarget) => {
     if (isDone) return line.total

@@ -46,7 +46,7 @@ export function createSoda({
     sensorType: null,
     async *readings(signal, past = NO_PAST) {
       for (const message of plan.warnings) log.warn('soda.config', { message })
-      const order = openOrder(past, plan, clock.now())
+      const order = openOrder(past, plan)
       plan.lines.forEach((line, i) => (counts[i] = order.made(line)))
       startedAt = clock.now()
       if (!order.isDone) yield* make(order, startedAt, signal)
