@@ -67,8 +67,10 @@ function appliesTo(
 
 const LEVEL = { none: 0, warning: 1, critical: 2 } as const
 
+type Leveled = LimitRule & { level: 0 | 1 | 2 }
+
 function sensorRules(bound: readonly BoundRule[]): SensorRules {
-  const levels: (LimitRule & { level: 0 | 1 | 2 })[] = []
+  const levels: Leveled[] = []
   const ranges: PhysicalRule[] = []
   for (const { rule } of bound) {
     if (rule.kind === 'limit' && rule.level !== 'none')
@@ -79,9 +81,15 @@ function sensorRules(bound: readonly BoundRule[]): SensorRules {
     bound,
     levelOf(value) {
       let level: 0 | 1 | 2 = 0
-      for (const limit of levels) if (limit.level > level && isBeyond(limit, value)) level = limit.level
+      for (let i = 0; i < levels.length; i++) {
+        const limit = levels[i] as Leveled
+        if (limit.level > level && isBeyond(limit, value)) level = limit.level
+      }
       return level
     },
-    isOutOfRange: (value) => ranges.some((range) => isOutside(range, value)),
+    isOutOfRange(value) {
+      for (let i = 0; i < ranges.length; i++) if (isOutside(ranges[i] as PhysicalRule, value)) return true
+      return false
+    },
   }
 }

@@ -9,18 +9,19 @@ import type { Judged, SensorState, Slot } from './sensor.ts'
 const RECENT_READINGS = 8
 
 /**
- * One live reading before all rules of its sensor: moves their detectors, raises and clears. `momentOf` is asked only
+ * One live reading before all rules of its sensor: moves their detectors, raises and clears. An impossible value teaches
+ * nothing. `momentOf` is asked only
  * where an alarm has to say what it was about. `outputs` null: the log is being read again, the same happens without a word.
  */
 export function judge(
   sensor: SensorState,
   judged: Judged,
   sample: Sample,
+  impossible: boolean,
   momentOf: () => Moment,
   outputs: Outputs | null,
 ): void {
   const { at, value } = sample
-  const impossible = judged.rules.isOutOfRange(value)
   const { bound } = judged.rules
   for (let i = 0; i < bound.length; i++) {
     const rule = bound[i] as BoundRule
@@ -44,14 +45,16 @@ export function judge(
 
 /** The oldest of a full list is filled anew: nobody holds it, and there is one for every reading. */
 function remember(recent: SensorState['recent'], at: number, value: number): void {
-  const oldest = recent.length < RECENT_READINGS ? undefined : recent.shift()
-  if (!oldest) {
+  const [oldest] = recent
+  if (!oldest || recent.length < RECENT_READINGS) {
     recent.push({ at, value })
     return
   }
+  const last = recent.length - 1
+  for (let i = 0; i < last; i++) recent[i] = recent[i + 1] as typeof oldest
   oldest.at = at
   oldest.value = value
-  recent.push(oldest)
+  recent[last] = oldest
 }
 
 /** Another rule already says that something is wrong with this sensor. */

@@ -65,7 +65,14 @@ export function rehearse(rules: Rules, topic: string): Rehearsal {
       sensor.watermark = reading.measuredAt
       sensor.reading = reading
       const sample = { at: reading.measuredAt, value: reading.value, quality: reading.quality }
-      judge(sensor, judged, sample, () => ({ reading, level, source, detectedBy: 'offline' }), outputs)
+      judge(
+        sensor,
+        judged,
+        sample,
+        judged.rules.isOutOfRange(reading.value),
+        () => ({ reading, level, source, detectedBy: 'offline' }),
+        outputs,
+      )
       for (const raised of outputs.raised.splice(0)) tell(raised, reading.measuredAt)
       for (const cleared of outputs.cleared.splice(0)) end(cleared, reading.measuredAt)
       const was = silent.get(reading.sensorId)

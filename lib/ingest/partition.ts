@@ -264,7 +264,7 @@ export function createProcessor(
       sample.at = measuredAt
       sample.value = value
       sample.quality = quality
-      judge(sensor, judged, sample, momentOf, outputs)
+      judge(sensor, judged, sample, (flags & FLAG.outOfRange) !== 0, momentOf, outputs)
     }
     if (isShownNext(sensor, measuredAt, flags)) {
       sensor.reading = shown ? fill(shown) : inHand()

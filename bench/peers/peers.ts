@@ -1,0 +1,93 @@
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** What somebody would otherwise use to bring the same topic into the same PostgreSQL. */
+export interface Peer {
+  name: string
+  /** what it is, and what it guarantees */
+  is: string
+  /** programs that it needs on the path */
+  needs: readonly string[]
+  /** makes it ready to run; the folder is kept for the next time */
+  build(folder: string): Promise<void>
+  /** ends by itself when all readings are stored */
+  command(folder: string): string[]
+  env?: Record<string, string>
+  /** so much slower than the rest that it gets no more readings than this */
+  most?: number
+}
+
+const here = (path: string) => join(import.meta.dir, path)
+
+export const PEERS: readonly Peer[] = [
+  {
+    name: 'go-goccy',
+    is: 'franz-go + goccy/go-json + pgx CopyFrom, position in the transaction',
+    needs: ['go'],
+    build: buildGo,
+    command: (folder) => [join(folder, 'go-peer')],
+    env: { JSON: 'goccy' },
+  },
+  {
+    name: 'go',
+    is: 'the same with encoding/json',
+    needs: ['go'],
+    build: buildGo,
+    command: (folder) => [join(folder, 'go-peer')],
+  },
+  {
+    name: 'python-orjson',
+    is: 'confluent-kafka + orjson + psycopg COPY, at least once',
+    needs: ['python3'],
+    build: buildPython,
+    command: (folder) => [join(folder, 'python/bin/python'), here('python/copy_in.py'), 'orjson'],
+  },
+  {
+    name: 'python',
+    is: 'the same with json',
+    needs: ['python3'],
+    build: buildPython,
+    command: (folder) => [join(folder, 'python/bin/python'), here('python/copy_in.py')],
+  },
+  {
+    name: 'bun-batches',
+    is: 'kafkajs and postgres as patched here, an object a message, INSERT from arrays, at least once',
+    needs: [],
+    build: async () => {},
+    command: () => [process.execPath, here('bun/batches.ts')],
+  },
+  {
+    name: 'tutorial',
+    is: 'kafkajs eachMessage, one INSERT a message, at least once',
+    needs: [],
+    build: async () => {},
+    command: () => [process.execPath, here('bun/tutorial.ts')],
+    most: 20_000,
+  },
+]
+
+/** Why it cannot run here; null where it can. */
+export function missing(peer: Peer): string | null {
+  const absent = peer.needs.filter((program) => Bun.which(program) === null)
+  return absent.length > 0 ? `${absent.join(', ')} is not on the path` : null
+}
+
+async function buildGo(folder: string): Promise<void> {
+  await program(['go', 'build', '-o', join(folder, 'go-peer'), '.'], here('go'))
+}
+
+async function buildPython(folder: string): Promise<void> {
+  const home = join(folder, 'python')
+  if (existsSync(join(home, 'bin/psycopg-is-there'))) return
+  await program(['python3', '-m', 'venv', home], folder)
+  await program([join(home, 'bin/pip'), 'install', '-q', '-r', here('python/requirements.txt')], folder)
+  await Bun.write(join(home, 'bin/psycopg-is-there'), '')
+}
+
+async function program(argv: string[], cwd: string): Promise<void> {
+  mkdirSync(cwd, { recursive: true })
+  const child = Bun.spawn(argv, { cwd, stdio: ['ignore', 'ignore', 'pipe'] })
+  const said = await new Response(child.stderr).text()
+  if ((await child.exited) !== 0)
+    throw new Error(`Cannot run ${argv.slice(0, 3).join(' ')}: ${said.slice(-400)}`)
+}
