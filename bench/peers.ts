@@ -9,6 +9,7 @@ import { startReaper } from '../lib/local/reaper.ts'
 import { startTestKafka, startTestPostgres } from '../lib/local/testbed.ts'
 import { log } from '../lib/log.ts'
 import { EXIT, run, sleep } from '../lib/run.ts'
+import { ownDatabase } from './ground/database.ts'
 import { cpuSeconds } from './ground/cpu.ts'
 import { drain } from './ground/drain.ts'
 import { fill, type Filled } from './ground/fill.ts'
@@ -135,7 +136,7 @@ await run('bench', async () => {
 interface Ground {
   admin: Sql
   config: Config
-  env: Record<string, string>
+  env: Record<string, string> & { DATABASE_URL: string }
   filled: Filled
   servers: { postgres: number; kafka: number }
   consumers: number
@@ -174,7 +175,7 @@ async function compete(contestants: readonly Contestant[], rounds: number) {
 }
 
 async function ours(ground: Ground, name: string, extra: Record<string, string>): Promise<Figure | string> {
-  return inOwnDatabase(ground, name, async (url, sql) => {
+  return ownDatabase(ground.admin, ground.env.DATABASE_URL, name, async (url, sql) => {
     await migrate(sql)
     const used = spent(ground)
     const env = { ...ground.env, ...extra, DATABASE_URL: url, CONSUMER_GROUP: `ours-${name}` }
@@ -193,7 +194,7 @@ async function ours(ground: Ground, name: string, extra: Record<string, string>)
 async function theirs(ground: Ground, peer: Peer, round: number, work: string): Promise<Figure | string> {
   const name = `${peer.name}-${round}`
   const readings = Math.min(peer.most ?? Infinity, ground.filled.readings)
-  return inOwnDatabase(ground, name.replaceAll('-', '_'), async (url, sql) => {
+  return ownDatabase(ground.admin, ground.env.DATABASE_URL, name.replaceAll('-', '_'), async (url, sql) => {
     await sql.unsafe(`create table peer_readings (${COLUMNS})`)
     const used = spent(ground)
     const child = Bun.spawn(peer.command(work), {
@@ -237,25 +238,6 @@ async function theirs(ground: Ground, peer: Peer, round: number, work: string): 
       }
     )
   })
-}
-
-async function inOwnDatabase<T>(
-  { admin, env }: Ground,
-  name: string,
-  work: (url: string, sql: Sql) => Promise<T>,
-): Promise<T> {
-  const database = `bench_${name}`
-  await admin.unsafe(`create database ${database}`)
-  const url = new URL(env.DATABASE_URL ?? '')
-  url.pathname = database
-  const sql = connect(url.href, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
-  try {
-    return await work(url.href, sql)
-  } finally {
-    await closeSql(sql)
-    await admin.unsafe(`drop database ${database} with (force)`)
-    await admin.unsafe('checkpoint') // what one leaves to be written is not the next one's to wait for
-  }
 }
 
 /** Why what is stored is not what was sent; null where it is. */

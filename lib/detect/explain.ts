@@ -21,7 +21,7 @@ export function explain(
 export function oneIn(p: number): string {
   const n = 1 / p
   const digits = 10 ** Math.max(0, Math.floor(Math.log10(n)) - 1)
-  return `1 in ${Math.min(1e9, Math.round(n / digits) * digits).toLocaleString('en')}`
+  return `1 in ${count(Math.min(1e9, Math.round(n / digits) * digits))}`
 }
 
 const SAYS: Record<Part, (r: Reason, value: string, unit: string) => string> = {
@@ -71,6 +71,9 @@ const times = (r: Reason) =>
     ? `, ${number(Math.abs(r.size) / r.usual)} times the usual`
     : ''
 const amount = (x: number, unit: string) => (unit ? `${number(x)} ${unit}` : number(x))
-const number = (x: number) => Number(x.toPrecision(3)).toLocaleString('en', { maximumFractionDigits: 6 })
-const count = (x: number) => Math.round(x).toLocaleString('en')
+/** made once: toLocaleString makes one for each number, and an alarm tells of a dozen */
+const DECIMAL = new Intl.NumberFormat('en', { maximumFractionDigits: 6 })
+const WHOLE = new Intl.NumberFormat('en')
+const number = (x: number) => DECIMAL.format(Number(x.toPrecision(3)))
+const count = (x: number) => WHOLE.format(Math.round(x))
 const percent = (x: number) => `${Math.round(100 * x)} %`

@@ -1,0 +1,217 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { parseConfig, type Config } from '../lib/config.ts'
+import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
+import { migrate } from '../lib/db/migrate.ts'
+import { clusterOf, kafkaClients } from '../lib/kafka/client.ts'
+import { partitionOf } from '../lib/kafka/partitioner.ts'
+import { startReaper } from '../lib/local/reaper.ts'
+import { startTestKafka, startTestPostgres } from '../lib/local/testbed.ts'
+import { log } from '../lib/log.ts'
+import { encodeFactoryMessage, type Reading } from '../lib/reading.ts'
+import { EXIT, run, sleep } from '../lib/run.ts'
+import { nowMicros } from '../lib/time.ts'
+import { fill } from './ground/fill.ts'
+import { machine } from './machine.ts'
+
+const HELP = `bun run bench latency: from the moment that a reading was due to the moment that its alarm can be seen in PostgreSQL; three
+brokers, acks=all, three consumers with everything on. Open loop: readings are due by a schedule, whatever the system does,
+and count from when they were due, so that waiting in a queue is not left out. Sent straight to Kafka, every 5 ms.
+
+  --rates A,B     readings a second (default 1000,5000)
+  --seconds N     of each rate (default 30); the first five are not counted
+  --sensors N     default 1000
+  --help          this text
+
+exit 0 every alarm was seen · 1 not every one`
+
+const WARM_UP_S = 5
+/** a different sensor goes beyond its limit so often */
+const ALARM_EVERY_MS = 40
+const SEND_EVERY_MS = 5
+
+await run('bench', async () => {
+  const { values } = parseArgs({
+    options: {
+      rates: { type: 'string', default: '1000,5000' },
+      seconds: { type: 'string', default: '30' },
+      sensors: { type: 'string', default: '1000' },
+      help: { type: 'boolean' },
+    },
+  })
+  if (values.help) {
+    console.log(HELP)
+    return EXIT.ok
+  }
+  log.configure({ level: 'WARN', service: 'bench' })
+  const before = machine()
+  const dir = mkdtempSync(join(tmpdir(), 'bench-latency-'))
+  const reaper = startReaper(dir)
+  const [kafka, postgres] = await Promise.all([
+    startTestKafka({ nodes: 3, dir, onStart: reaper.watch }),
+    startTestPostgres({ dir, onStart: reaper.watch }),
+  ])
+  const env = {
+    KAFKA_BROKERS: kafka.brokers.join(','),
+    DATABASE_URL: postgres.url,
+    STATE_DIR: dir,
+    LOG_LEVEL: 'WARN',
+  }
+  const config = parseConfig(env)
+  const sql = connect(postgres.url, { name: 'bench', max: 2, statementTimeoutMs: 60_000 })
+  await migrate(sql)
+  await fill(config, { readings: 1, sensors: 5 })
+  const consumers = [1, 2, 3].map((i) =>
+    Bun.spawn([process.execPath, join(import.meta.dir, '../consumer.ts')], {
+      env: { ...process.env, ...env, CONSUMER_ID: `consumer-${i}` },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    }),
+  )
+  try {
+    const figures = []
+    for (const [round, rate] of values.rates.split(',').map(Number).entries()) {
+      const figure = await measure(config, sql, {
+        rate,
+        round,
+        seconds: Number(values.seconds),
+        sensors: Number(values.sensors),
+      })
+      console.error(JSON.stringify(figure))
+      figures.push(figure)
+    }
+    const settings = {
+      seconds: Number(values.seconds),
+      sensors: Number(values.sensors),
+      brokers: 3,
+      consumers: 3,
+    }
+    console.log(JSON.stringify({ bench: 'latency', figures, settings, machine: before }, null, 2))
+    return figures.every((figure) => figure.unseen === 0) ? EXIT.ok : EXIT.fault
+  } finally {
+    for (const child of consumers) child.kill('SIGTERM')
+    await Promise.all(consumers.map((child) => child.exited))
+    await closeSql(sql)
+    await Promise.all([kafka.stop(), postgres.stop()])
+    rmSync(dir, { recursive: true, force: true })
+    reaper.dismiss()
+  }
+})
+
+interface Load {
+  rate: number
+  round: number
+  seconds: number
+  sensors: number
+}
+
+async function measure(config: Config, sql: Sql, { rate, round, seconds, sensors }: Load) {
+  const producer = kafkaClients({ ...clusterOf(config), clientId: 'bench' })
+    .current()
+    .producer({ idempotent: false, retry: { retries: 5 } })
+  await producer.connect()
+  const runId = `latency-${round}`
+  const began = nowMicros()
+  const total = rate * seconds
+  const isAlarm = alarmSchedule(rate)
+  /** when a reading that raises an alarm was due, by sensor and that moment */
+  const expected = new Map<string, number>()
+  const seen = new Map<string, number>()
+  const watch = await sql.listen('alerts', () => void look())
+  let looking = false
+  let again = false
+
+  async function look(): Promise<void> {
+    if (looking) {
+      again = true
+      return
+    }
+    looking = true
+    do {
+      again = false
+      const rows = await sql<{ sensor_id: string; at: number }[]>`
+        select sensor_id, round(extract(epoch from "timestamp") * 1000000)::bigint as at from alerts
+        where "timestamp" > now() - interval '5 seconds' and rule_id = 'temperature.high_high'`
+      const now = nowMicros()
+      for (const { sensor_id, at } of rows) {
+        const key = `${sensor_id} ${at}`
+        if (!seen.has(key)) seen.set(key, now - at)
+      }
+    } while (again)
+    looking = false
+  }
+
+  let due = 0
+  const waiting: { key: string; value: string; headers: Record<string, string> }[][] = [[], [], []]
+  const sending = [false, false, false]
+  function send(partition: number): void {
+    const messages = waiting[partition]
+    if (!messages || messages.length === 0 || sending[partition]) return
+    sending[partition] = true
+    waiting[partition] = []
+    void producer
+      .send({ topic: config.SENSOR_TOPIC, acks: -1, messages: messages.map((m) => ({ ...m, partition })) })
+      .finally(() => {
+        sending[partition] = false
+        send(partition)
+      })
+  }
+  while (due < total) {
+    const elapsed = (nowMicros() - began) / 1e6
+    for (; due < Math.min(total, Math.floor(elapsed * rate)); due++) {
+      const at = Math.round(began + (due * 1e6) / rate)
+      const sensorId = `temp-${round}-${due % sensors}`
+      const raises = due / rate >= WARM_UP_S && isAlarm(due)
+      if (raises) expected.set(`${sensorId} ${at}`, at)
+      const seq = Math.floor(due / sensors) + 1
+      const value = encodeFactoryMessage(readingOf(sensorId, at, raises ? 55 : 25 + (due % 7) / 10), {
+        runId,
+        seq,
+      })
+      waiting[partitionOf(sensorId, 3)]?.push({
+        key: sensorId,
+        value,
+        headers: { 'run-id': runId, seq: String(seq) },
+      })
+    }
+    for (const partition of [0, 1, 2]) send(partition)
+    await sleep(SEND_EVERY_MS)
+  }
+  const until = performance.now() + 10_000
+  while ([...expected.keys()].some((key) => !seen.has(key)) && performance.now() < until) await sleep(50)
+  await watch.unlisten()
+  await producer.disconnect()
+  const ms = [...expected.keys()].flatMap((key) => (seen.has(key) ? [(seen.get(key) ?? 0) / 1000] : []))
+  ms.sort((a, b) => a - b)
+  const at = (share: number) =>
+    Number((ms[Math.min(ms.length - 1, Math.floor(share * ms.length))] ?? NaN).toFixed(1))
+  return {
+    readings_per_second: rate,
+    alarms: ms.length,
+    unseen: expected.size - ms.length,
+    ms: { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), most: at(1) },
+  }
+}
+
+/** One reading in so many raises an alarm: the number is coprime to the usual counts of sensors, so that each is another's. */
+function alarmSchedule(rate: number): (due: number) => boolean {
+  const every = Math.floor((rate * ALARM_EVERY_MS) / 1000) | 1
+  return (due) => due % every === 0
+}
+
+function readingOf(sensorId: string, at: number, value: number): Reading {
+  return {
+    sensorId,
+    sensorType: 'temperature',
+    unit: '°C',
+    location: { factorySection: 'production', machineId: `machine-${sensorId}`, zone: 'zone-a' },
+    measuredAt: at,
+    value,
+    quality: 1,
+    claimedLevel: value > 40 ? 'critical' : 'normal',
+    warningThreshold: 35,
+    criticalThreshold: 40,
+    metadata: null,
+  }
+}

@@ -1,0 +1,106 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { parseConfig } from '../lib/config.ts'
+import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
+import { migrate } from '../lib/db/migrate.ts'
+import { startReaper } from '../lib/local/reaper.ts'
+import { startTestKafka, startTestPostgres } from '../lib/local/testbed.ts'
+import { log } from '../lib/log.ts'
+import { EXIT, run } from '../lib/run.ts'
+import { ownDatabase } from './ground/database.ts'
+import { drain } from './ground/drain.ts'
+import { fill } from './ground/fill.ts'
+import { machine } from './machine.ts'
+
+const HELP = `bun run bench scale: what a reading costs as the plant grows: more sensors, more partitions, more consumers; everything
+on, one broker, a database of its own for each line. The cost is the consumers' processor time; the rate depends on how many
+cores are left for them.
+
+  --readings N      of each line (default 300000)
+  --sensors A,B     default 1000,10000,100000: with three partitions and three consumers
+  --partitions A,B  default 3,12,48: with 1000 sensors and three consumers
+  --consumers A,B   default 1,2,3: with 1000 sensors and three partitions
+  --help            this text
+
+exit 0 all stored once · 1 not all, or not once`
+
+interface Line {
+  sensors: number
+  partitions: number
+  consumers: number
+}
+
+await run('bench', async () => {
+  const { values } = parseArgs({
+    options: {
+      readings: { type: 'string', default: '300000' },
+      sensors: { type: 'string', default: '1000,10000,100000' },
+      partitions: { type: 'string', default: '3,12,48' },
+      consumers: { type: 'string', default: '1,2,3' },
+      help: { type: 'boolean' },
+    },
+  })
+  if (values.help) {
+    console.log(HELP)
+    return EXIT.ok
+  }
+  log.configure({ level: 'WARN', service: 'bench' })
+  const before = machine()
+  const dir = mkdtempSync(join(tmpdir(), 'bench-scale-'))
+  const reaper = startReaper(dir)
+  const [kafka, postgres] = await Promise.all([
+    startTestKafka({ nodes: 1, dir, onStart: reaper.watch }),
+    startTestPostgres({ dir, onStart: reaper.watch }),
+  ])
+  const admin = connect(postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
+  const numbers = (list: string) => list.split(',').filter(Boolean).map(Number)
+  const usual: Line = { sensors: 1000, partitions: 3, consumers: 3 }
+  const lines = [
+    ...numbers(values.sensors).map((sensors) => ({ ...usual, sensors })),
+    ...numbers(values.partitions).map((partitions) => ({ ...usual, partitions })),
+    ...numbers(values.consumers).map((consumers) => ({ ...usual, consumers })),
+  ]
+  try {
+    const figures = []
+    for (const [i, line] of lines.entries()) {
+      const env = {
+        KAFKA_BROKERS: kafka.brokers.join(','),
+        TOPIC_REPLICATION: '1',
+        SENSOR_TOPIC: `scale-${i}`,
+        CONSUMER_GROUP: `scale-${i}`,
+        MAX_SENSORS: '200000',
+        STATE_DIR: dir,
+        LOG_LEVEL: 'WARN',
+      }
+      const measured = await ownDatabase(admin, postgres.url, `scale_${i}`, (url, sql) =>
+        measure({ ...env, DATABASE_URL: url }, sql, line, Number(values.readings)),
+      )
+      console.error(JSON.stringify({ ...line, ...measured }))
+      figures.push({ ...line, ...measured })
+    }
+    const settings = { readings: Number(values.readings), brokers: 1 }
+    console.log(JSON.stringify({ bench: 'scale', figures, settings, machine: before }, null, 2))
+    return figures.every((figure) => figure.distinct === Number(values.readings)) ? EXIT.ok : EXIT.fault
+  } finally {
+    await closeSql(admin)
+    await Promise.all([kafka.stop(), postgres.stop()])
+    rmSync(dir, { recursive: true, force: true })
+    reaper.dismiss()
+  }
+})
+
+async function measure(env: Record<string, string>, sql: Sql, line: Line, readings: number) {
+  await migrate(sql)
+  await fill(parseConfig(env), { readings, sensors: line.sensors, partitions: line.partitions })
+  const drained = await drain(env, sql, readings, line.consumers)
+  const [counted] = await sql<{ distinct: number }[]>`
+    select count(*)::bigint as distinct from (select distinct sensor_key, run_key, seq from readings) d`
+  return {
+    readings_per_second: Math.round(drained.readings / drained.seconds),
+    consumer_cpu_seconds_per_million: Number(((drained.cpuSeconds / readings) * 1e6).toFixed(2)),
+    largest_consumer_mib: drained.largestMib,
+    distinct: counted?.distinct ?? 0,
+  }
+}
