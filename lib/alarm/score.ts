@@ -25,8 +25,11 @@ export interface Row {
 
 export interface Score {
   alarms: number
-  /** alarms in no fault nor right after one */
+  /** alarms in no fault, nor on the way back from one */
   falseAlarms: number
+  /** alarms on the way back from a fault: neither right nor false */
+  echoes: number
+  /** of the alarms that are right or false */
   precision: number | null
   /** of faults of `big` deviations and more, and of those that have no size */
   recall: number | null
@@ -37,12 +40,13 @@ export interface Score {
   rows: Row[]
 }
 
-/** The way back to normal is news, too: an alarm so soon after a fault belongs to it. */
+/** An alarm so soon after a fault belongs to it: an average that has just crossed its bar was moved by the fault. */
 const AFTERMATH = 60e6
 
 /**
- * Alarms against the truth. A fault is found by an alarm of its sensor from its first reading until a minute after its last; an alarm is
- * true where such a fault is, of whatever size. `sensorDays`: how long was watched.
+ * Alarms against the truth. A fault is found by an alarm of its sensor from its first reading until a minute after its
+ * last; an alarm is right where such a fault is, of whatever size. The way back to normal is news, too: an alarm within
+ * the fault's own length after it is its echo, which finds nothing and is not false. `sensorDays`: how long was watched.
  */
 export function scoreOf(
   alarms: readonly Scored[],
@@ -58,9 +62,12 @@ export function scoreOf(
     const times = (alarmsOf.get(t.sensorId) ?? []).filter((a) => covers(t, a.at)).map((a) => a.at)
     if (times.length > 0) delays.set(t, (Math.min(...times) - t.from) / 1e6)
   }
-  const falseAlarms = alarms.filter(
-    (a) => !(truthOf.get(a.sensorId) ?? []).some((t) => covers(t, a.at)),
-  ).length
+  const near = (a: Scored, cause: (t: Truth, at: Micros) => boolean) =>
+    (truthOf.get(a.sensorId) ?? []).some((t) => cause(t, a.at))
+  const isEcho = (t: Truth, at: Micros) => at > t.to && at <= t.to + (t.to - t.from)
+  const right = alarms.filter((a) => near(a, covers)).length
+  const echoes = alarms.filter((a) => !near(a, covers) && near(a, isEcho)).length
+  const falseAlarms = alarms.length - right - echoes
   const counted = truth.filter((t) => t.size === null || Math.abs(t.size) >= big)
   const row = (name: string, list: readonly Truth[]): Row => ({
     name,
@@ -72,7 +79,8 @@ export function scoreOf(
   return {
     alarms: alarms.length,
     falseAlarms,
-    precision: alarms.length > 0 ? (alarms.length - falseAlarms) / alarms.length : null,
+    echoes,
+    precision: right + falseAlarms > 0 ? right / (right + falseAlarms) : null,
     recall: faults > 0 ? found / faults : null,
     faults,
     found,

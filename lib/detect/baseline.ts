@@ -10,190 +10,285 @@ import {
 
 /**
  * A steady, fast sensor against its own recent past: spikes, shifts, drifts and restlessness, found within seconds and
- * with known odds. It follows the level slowly and knows, for the reading itself, for two smoothed
- * deviations and for the size of the noise, how large each is when nothing happens; `threshold` is in those deviations.
+ * with known odds. Two levels follow the sensor, one closely and one with a stronger memory of where it is heading; from
+ * each, deviations are smoothed over one to some 25 readings, and of each smoothed deviation it knows how large it is when
+ * nothing happens. Beside them stands the size of the noise. `threshold` is in those deviations.
+ *
+ * What is being judged is no part of what it is judged by: the levels learn from readings that are 16 and 32 readings
+ * old, and from none that belong to an alarm. How large a deviation usually is, is a quantile and not a variance, because
+ * faults that nobody noticed would swell a variance and hide the next one.
  *
  * That arithmetic holds only where noise is well-behaved, so the detector judges itself: while more than one step in 100
  * is larger than four usual ones (clusters count once) it keeps silent and leaves the sensor to the adaptive detector, which assumes nothing.
  *
  * States: learning (60 readings, silent) → quiet → active, until 10 readings in a row are within 60 % of the threshold.
- * While active the level is learnt four times slower; after 1,200 readings what lasts is the new normal.
+ * While active nothing is learnt; after 300 readings what lasts is the new normal.
  */
 export interface BaselineRule {
-  /** deviations at which the score is 0.5; at 5.2 a hundred simulated healthy sensors raise one or two false alarms a day */
+  /** deviations at which the score is 0.5 */
   readonly threshold: number
   /** sensors slower than this are left alone */
   readonly slowestMicros: number
 }
-export const DEFAULT_BASELINE_RULE: BaselineRule = { threshold: 5.2, slowestMicros: 15e6 }
+export const DEFAULT_BASELINE_RULE: BaselineRule = { threshold: 5.5, slowestMicros: 15e6 }
 
 export interface BaselineState {
+  readonly bytes: Uint8Array
   readonly numbers: Float64Array
+  /** means of eight readings each, oldest overwritten; NaN: they belong to an alarm and teach nothing */
+  readonly blocks: Float64Array
+  readonly small: Float32Array
 }
 
 const LEARNING = 60
-const LEVEL_RATE = 0.01
-const SCALE_RATE = 0.002
-/** what is further out (in squared deviations) counts as this much when scales are learnt */
-const CLIP = 7
-/** from here on a reading is suspicious and teaches a fifth */
+const BLOCK = 8
+const BLOCKS = 4
+/** `rate`, `slope`: what a block teaches, a reading; `delay` in blocks; `means`: rates of the smoothed deviations */
+const LEVELS = [
+  { rate: 0.015, slope: 1.4e-5, delay: 2, means: [1, 0.3, 0.1, 0.04] },
+  { rate: 0.015, slope: 2.7e-5, delay: 4, means: [0.15, 0.05] },
+] as const
+/** during an alarm the slope fades: nobody knows where the sensor would be heading */
+const FADE = 0.95
+const MEANS = LEVELS.flatMap(({ means }, level) => means.map((rate) => ({ level, rate })))
+const SCALE_RATE = 0.001
+const QUANTILE = 0.87
+/** that quantile of a normal deviation's size */
+const QUANTILE_AT = 1.514
+/** one step of a scale, towards the quantile */
+const SCALE_STEP = 2 / QUANTILE_AT
+const SCALES_KNOWN = 200
+/** what is further out than so many deviations teaches a level no more than that */
+const MOST = 4
+/** from here on a reading is suspicious and teaches scales a fifth */
 const SUSPICIOUS = 3.8
-const FAST = 0.25
-const SLOW = 0.06
 const NOISE = 0.08
+const POWER_RATE = 0.002
+const CLIP = 7
 /** the root of the power is not quite normal far out */
 const RESTLESS_SKEW = 1.2
 /** of plain noise: the cube root of its power, smoothed by NOISE, strays by this (2 · NOISE / (2 − NOISE) / 9); nothing real strays less */
 const PLAIN_POWER_VARIANCE = 0.0093
 /** the power is smoothed over a dozen readings, so it takes many before one knows how far it strays by itself */
 const RESTLESS_YOUNG = 150
-/** scales learnt from few readings are too small as often as too large: the bar starts higher by this many / readings */
+/** scales learnt from few readings are too small as often as too large: the bar starts higher by this many / readings … */
 const YOUNG = 40
+/** … and for slow means, of which few are independent, by this many / (readings · rate) */
+const YOUNG_MEAN = 8
 const CALM = 10
-const ACCEPTED_AFTER = 1200
+const ACCEPTED_AFTER = 300
 const WILD_RATE = 1 / 2000
 const WILD_SHARE = 1 / 100
 /** a fault is a cluster of large steps; wild noise has them scattered: one in so many readings is counted */
 const WILD_APART = 20
 const PAUSE = 10
 
+/** numbers (double precision): times and values */
 const LAST_AT = 0
-const COUNT = 1
-const LEVEL = 2
-const VARIANCE = 3
-const FAST_MEAN = 4
-const FAST_VARIANCE = 5
-const SLOW_MEAN = 6
-const SLOW_VARIANCE = 7
-const POWER = 8
-const POWER_ROOT = 9
-const POWER_VARIANCE = 10
-const PREVIOUS = 11
-const STEP_VARIANCE = 12
-const WILD = 13
-const ACTIVE_FOR = 14
-const CALM_FOR = 15
-const INTERVAL = 16
-const WILD_AGE = 17
-const FIELDS = 18
+const PREVIOUS = 1
+const STEP_VARIANCE = 2
+const BLOCK_SUM = 3
+const LEVEL = 4
+const NUMBERS = LEVEL + LEVELS.length
+/** small (single precision): deviations, ratios and counts */
+const COUNT = 0
+const POWER = 1
+const POWER_ROOT = 2
+const POWER_VARIANCE = 3
+const WILD = 4
+const WILD_AGE = 5
+const ACTIVE_FOR = 6
+const CALM_FOR = 7
+const INTERVAL = 8
+const SLOPE = 9
+const MEAN = SLOPE + LEVELS.length
+const SCALE = MEAN + MEANS.length
+const SMALL = SCALE + MEANS.length
+const BYTES = 8 * (NUMBERS + BLOCKS) + 4 * SMALL
 
 export const baseline: Detector<BaselineState, BaselineRule> = {
   name: 'baseline',
-  version: 1,
-  create: () => ({ numbers: new Float64Array(FIELDS) }),
+  version: 2, // 1 knew one level and variances: it can't be continued from, and is learnt anew within minutes
+  create: () => layOut(new Uint8Array(BYTES)),
   step,
-  encode: ({ numbers }) => new Uint8Array(numbers.buffer.slice(0)),
+  encode: ({ bytes }) => bytes.slice(),
   decode: (bytes, version) =>
-    version === baseline.version && bytes.length === 8 * FIELDS
-      ? { numbers: new Float64Array(Uint8Array.from(bytes).buffer) }
-      : null,
+    version === baseline.version && bytes.length === BYTES ? layOut(Uint8Array.from(bytes)) : null,
 }
 
-function step({ numbers: s }: BaselineState, { at, value }: Sample, rule: BaselineRule): Verdict {
+function layOut(bytes: Uint8Array): BaselineState {
+  return {
+    bytes,
+    numbers: new Float64Array(bytes.buffer, 0, NUMBERS),
+    blocks: new Float64Array(bytes.buffer, 8 * NUMBERS, BLOCKS),
+    small: new Float32Array(bytes.buffer, 8 * (NUMBERS + BLOCKS), SMALL),
+  }
+}
+
+function step(state: BaselineState, { at, value }: Sample, rule: BaselineRule): Verdict {
+  const { numbers: d, small: s } = state
   if (s[COUNT]! === 0) {
-    s[LAST_AT] = at
-    s[COUNT] = 1
-    s[LEVEL] = s[PREVIOUS] = value
-    s[POWER] = s[POWER_ROOT] = 1
+    d[LAST_AT] = at
+    d[PREVIOUS] = d[BLOCK_SUM] = value
+    d.fill(value, LEVEL)
+    s[COUNT] = s[POWER] = s[POWER_ROOT] = 1
     return QUIET
   }
-  if (!(at > s[LAST_AT]!)) return IGNORED
+  if (!(at > d[LAST_AT]!)) return IGNORED
   const n = ++s[COUNT]!
-  const gap = at - s[LAST_AT]!
-  s[LAST_AT] = at
+  const gap = at - d[LAST_AT]!
+  d[LAST_AT] = at
   s[INTERVAL] = n === 2 ? gap : s[INTERVAL]! + 0.05 * (Math.min(gap, 3 * s[INTERVAL]!) - s[INTERVAL]!)
   const paused = gap > PAUSE * s[INTERVAL]!
+  if (paused) s.fill(0, MEAN, SCALE)
 
-  const off = value - s[LEVEL]!
-  const deviation = Math.sqrt(s[VARIANCE]!)
-  if (paused) s[FAST_MEAN] = s[SLOW_MEAN] = 0
-  s[FAST_MEAN]! += FAST * (off - s[FAST_MEAN]!)
-  s[SLOW_MEAN]! += SLOW * (off - s[SLOW_MEAN]!)
+  const off = value - d[LEVEL]!
+  const deviation = s[SCALE]!
+  const loudest = smooth(state, value)
   const relative = deviation > 0 ? Math.min(36, (off / deviation) ** 2) : 1
   s[POWER]! += NOISE * (relative - s[POWER]!)
   const root = Math.cbrt(s[POWER]!) // nearly normal where the noise is (Wilson and Hilferty)
-
-  const spike = ratio(off, s[VARIANCE]!)
-  const fast = ratio(s[FAST_MEAN]!, s[FAST_VARIANCE]!)
-  const slow = ratio(s[SLOW_MEAN]!, s[SLOW_VARIANCE]!)
   const restless =
     Math.max(0, root - s[POWER_ROOT]!) /
     Math.sqrt(Math.max(s[POWER_VARIANCE]!, PLAIN_POWER_VARIANCE)) /
     (RESTLESS_SKEW * (1 + RESTLESS_YOUNG / n))
-  learnSteps(s, value, paused)
+  learnSteps(state, value, paused)
 
   const active = s[ACTIVE_FOR]! > 0
   const threshold = rule.threshold * (1 + YOUNG / n)
-  const size = Math.max(spike, fast, slow, restless)
-  learn(s, off, root, active, size > SUSPICIOUS)
-  s[PREVIOUS] = value
+  const away = distance(s, loudest)
+  const size = Math.max(away, restless)
+  learnScales(state.small, root, active ? 0.1 : size > SUSPICIOUS && n > LEARNING ? 0.2 : 1)
+  const expected = d[LEVEL]!
+  learnLevels(state, value, active)
+  d[PREVIOUS] = value
+  if (s[ACTIVE_FOR]! >= ACCEPTED_AFTER) accept(state, value)
   if (n <= LEARNING || s[WILD]! > WILD_SHARE || s[INTERVAL]! > rule.slowestMicros) {
     s[ACTIVE_FOR] = 0
     return QUIET
   }
   const holds = follow(s, size >= threshold, size < 0.6 * threshold)
   const began = holds && !active
+  if (began) state.blocks.fill(NaN) // it was there before it was noticed
   const score = 1 - 2 ** (-size / threshold)
   if (!holds) return score < 0.25 ? QUIET : { ...QUIET, score }
-  const part = loudest(spike, fast, slow, restless)
+  const part = restless > away ? 'activity' : partOf(loudest)
   return {
     score: began ? Math.max(0.5, score) : 0,
     active: true,
     rarity: null,
     part,
-    expected: s[LEVEL]!,
-    low: s[LEVEL]! - threshold * deviation,
-    high: s[LEVEL]! + threshold * deviation,
-    reasons: began ? [reason(s, part, off, deviation)] : QUIET.reasons,
+    expected,
+    low: expected - threshold * deviation,
+    high: expected + threshold * deviation,
+    reasons: began ? [reason(s, part, loudest)] : QUIET.reasons,
   }
 }
 
+/** Smooths the deviations from each level; answers which is the largest in its own scale. */
+function smooth({ numbers: d, small: s }: BaselineState, value: number): number {
+  let loudest = 0
+  let most = -1
+  for (let k = 0; k < MEANS.length; k++) {
+    const { level, rate } = MEANS[k]!
+    s[MEAN + k]! += rate * (value - d[LEVEL + level]! - s[MEAN + k]!)
+    const size = distance(s, k)
+    if (size > most) {
+      most = size
+      loudest = k
+    }
+  }
+  return loudest
+}
+
+/** In deviations; a sensor that never moved has none, so any move is far. */
+function distance(s: Float32Array, k: number): number {
+  const size = Math.abs(s[MEAN + k]!)
+  const scale = s[SCALE + k]! * (1 + YOUNG_MEAN / (s[COUNT]! * MEANS[k]!.rate))
+  return scale > 0 ? size / scale : size === 0 ? 0 : 1e3
+}
+
 /** The share of steps that are far larger than usual: the sensor's own proof that it is well-behaved. */
-function learnSteps(s: Float64Array, value: number, paused: boolean): void {
+function learnSteps({ numbers: d, small: s }: BaselineState, value: number, paused: boolean): void {
   if (paused) return
   const n = s[COUNT]!
-  const square = (value - s[PREVIOUS]!) ** 2
-  const usual = s[STEP_VARIANCE]!
+  const square = (value - d[PREVIOUS]!) ** 2
+  const usual = d[STEP_VARIANCE]!
   if (n > LEARNING / 2) {
     const wild = ++s[WILD_AGE]! > WILD_APART && square > 16 * usual
     if (wild) s[WILD_AGE] = 0
     s[WILD]! += Math.max(WILD_RATE, 1 / n) * ((wild ? 1 : 0) - s[WILD]!)
   }
-  s[STEP_VARIANCE]! += Math.max(SCALE_RATE, 1 / n) * (clip(square, CLIP * usual, n) - usual)
+  const most = n > LEARNING / 2 ? Math.min(square, CLIP * usual) : square
+  d[STEP_VARIANCE]! += Math.max(POWER_RATE, 1 / n) * (most - usual)
 }
 
-function learn(s: Float64Array, off: number, root: number, active: boolean, suspicious: boolean): void {
+/** How large each smoothed deviation and the power are when nothing happens. `weight`: less while something does. */
+function learnScales(s: Float32Array, root: number, weight: number): void {
   const n = s[COUNT]!
-  const first = 1 / n
-  const deviation = Math.sqrt(s[VARIANCE]!)
-  const lasting = s[ACTIVE_FOR]! > ACCEPTED_AFTER
-  const scaleRate =
-    Math.max(SCALE_RATE, first) * (active && !lasting ? 0.1 : suspicious && n > LEARNING ? 0.2 : 1)
-  const levelRate = Math.max(LEVEL_RATE, first) * (active && !lasting ? 0.25 : 1)
-  const most = n > LEARNING / 2 ? 2.5 * deviation : Infinity
-  s[LEVEL]! += levelRate * Math.max(-most, Math.min(most, off))
-  s[VARIANCE]! += scaleRate * (clip(off * off, CLIP * s[VARIANCE]!, n) - s[VARIANCE]!)
-  s[FAST_VARIANCE]! += scaleRate * (clip(s[FAST_MEAN]! ** 2, CLIP * s[FAST_VARIANCE]!, n) - s[FAST_VARIANCE]!)
-  s[SLOW_VARIANCE]! += scaleRate * (clip(s[SLOW_MEAN]! ** 2, CLIP * s[SLOW_VARIANCE]!, n) - s[SLOW_VARIANCE]!)
+  for (let k = 0; k < MEANS.length; k++) {
+    const size = Math.abs(s[MEAN + k]!)
+    const scale = s[SCALE + k]!
+    if (n < SCALES_KNOWN || scale === 0) {
+      const normal = 1.2533 * size // the mean size of a normal deviation is √(2/π) of it
+      s[SCALE + k]! += (weight / n) * ((n > LEARNING / 2 ? Math.min(normal, 2.6 * scale) : normal) - scale)
+      if (s[SCALE + k] === 0 && n >= SCALES_KNOWN) s[SCALE + k] = normal / n
+    } else {
+      const beyond = size > QUANTILE_AT * scale
+      s[SCALE + k]! *= 1 + weight * SCALE_RATE * SCALE_STEP * (beyond ? QUANTILE : QUANTILE - 1)
+    }
+  }
   if (n < LEARNING / 3) return
+  const rate = weight * Math.max(POWER_RATE, 1 / n)
   const away = root - s[POWER_ROOT]!
-  s[POWER_ROOT]! += scaleRate * away
+  s[POWER_ROOT]! += rate * away
   s[POWER_VARIANCE]! +=
-    scaleRate * (Math.min(away * away, CLIP * (s[POWER_VARIANCE]! || 0.02)) - s[POWER_VARIANCE]!)
+    rate * (Math.min(away * away, CLIP * (s[POWER_VARIANCE]! || 0.02)) - s[POWER_VARIANCE]!)
 }
 
-/** What is far out teaches only a little; at the very beginning nothing is known to be far out. */
-function clip(square: number, most: number, n: number): number {
-  return n > LEARNING / 2 ? Math.min(square, most) : square
+/** The levels go on as they were heading; every eighth reading each is taught by a block that is some time ago. */
+function learnLevels({ numbers: d, blocks, small: s }: BaselineState, value: number, active: boolean): void {
+  const n = s[COUNT]!
+  const young = n <= BLOCK * BLOCKS
+  d[BLOCK_SUM]! += active ? NaN : value
+  const ended = n % BLOCK === 0
+  const place = Math.floor(n / BLOCK)
+  if (ended) {
+    blocks[place % BLOCKS] = d[BLOCK_SUM]! / BLOCK
+    d[BLOCK_SUM] = 0
+  }
+  for (let j = 0; j < LEVELS.length; j++) {
+    const { rate, slope, delay } = LEVELS[j]!
+    d[LEVEL + j]! += s[SLOPE + j]!
+    if (young) {
+      if (!active) d[LEVEL + j]! += (value - d[LEVEL + j]!) / n
+      continue
+    }
+    if (!ended) continue
+    const taught = blocks[(place + 1 + BLOCKS - delay) % BLOCKS]!
+    const age = BLOCK * (delay - 0.5) - 0.5 // readings from the middle of that block to now
+    const off = taught - (d[LEVEL + j]! - s[SLOPE + j]! * age)
+    if (Number.isNaN(off)) {
+      s[SLOPE + j]! *= FADE ** BLOCK
+      continue
+    }
+    const most = MOST * s[SCALE]!
+    const lesson = BLOCK * Math.max(-most, Math.min(most, off))
+    d[LEVEL + j]! += Math.max(rate, 1 / n) * lesson
+    if (n > 100) s[SLOPE + j]! += slope * lesson
+  }
 }
 
-/** A distance in deviations; a sensor that never moved has none, so any move is far. */
-function ratio(distance: number, variance: number): number {
-  if (variance > 0) return Math.abs(distance) / Math.sqrt(variance)
-  return distance === 0 ? 0 : 1e3
+/** What has lasted so long is normal now. */
+function accept({ numbers: d, blocks, small: s }: BaselineState, value: number): void {
+  d.fill(value, LEVEL)
+  blocks.fill(NaN)
+  s.fill(0, SLOPE, SCALE)
+  d[BLOCK_SUM] = NaN
+  s[ACTIVE_FOR] = s[CALM_FOR] = 0
 }
 
-function follow(s: Float64Array, begins: boolean, calm: boolean): boolean {
+function follow(s: Float32Array, begins: boolean, calm: boolean): boolean {
   if (begins) {
     s[ACTIVE_FOR]! += 1
     s[CALM_FOR] = 0
@@ -205,21 +300,13 @@ function follow(s: Float64Array, begins: boolean, calm: boolean): boolean {
   return s[ACTIVE_FOR]! > 0
 }
 
-function loudest(spike: number, fast: number, slow: number, restless: number): Part {
-  const most = Math.max(spike, fast, slow, restless)
-  return most === spike ? 'change' : most === restless ? 'activity' : most === fast ? 'level' : 'trend'
+function partOf(k: number): Part {
+  const { rate } = MEANS[k]!
+  return rate === 1 ? 'change' : rate >= 0.1 ? 'level' : 'trend'
 }
 
-function reason(s: Float64Array, part: Part, off: number, deviation: number): Reason {
-  switch (part) {
-    case 'activity':
-      return { part, size: Math.sqrt(s[POWER]!) * deviation, usual: deviation, p: null }
-    default:
-      return {
-        part,
-        size: part === 'change' ? off : part === 'level' ? s[FAST_MEAN]! : s[SLOW_MEAN]!,
-        usual: deviation,
-        p: null,
-      }
-  }
+function reason(s: Float32Array, part: Part, k: number): Reason {
+  const usual = s[SCALE]!
+  const size = part === 'activity' ? Math.sqrt(s[POWER]!) * usual : s[MEAN + k]!
+  return { part, size, usual, p: null }
 }

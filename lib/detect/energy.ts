@@ -6,8 +6,9 @@ import type { Micros } from '../time.ts'
  * from that, and what the difference adds up to in kWh and, with a price, in money. An hour is judged when it is over and
  * at least half of it was measured; the alarm lasts until an hour is usual again.
  *
- * An hour of the week that has not come round yet is expected like the same hour of the day before; in the first day
- * nothing is said. While an alarm is open the week learns an eighth as fast, so that waste does not become the pattern.
+ * An hour of the week that has not come round yet is compared with the same hour of all days seen, and only for taking
+ * more than any of them: the first day off is no fault. In the first three days nothing is said. While an alarm is open
+ * the week learns an eighth as fast, so that waste does not become the pattern.
  */
 export interface EnergyRule {
   /** usual strays beyond which an hour is unusual */
@@ -38,7 +39,7 @@ const LEARN = 0.25
 const LEARN_IN_ALARM = 1 / 8
 /** a gap longer than this is not filled with the last value */
 const LONGEST_HOLD = 600e6
-const SETTLE_HOURS = 24
+const SETTLE_HOURS = 72
 
 const LAST_AT = 0
 const COUNT = 1
@@ -127,22 +128,26 @@ function judge(state: EnergyState, rule: EnergyRule): Verdict {
   if (s[MEASURED]! < HOUR / 2) return s[ACTIVE] === 1 ? { ...QUIET, active: true, part: 'pattern' } : QUIET
   const hour = s[HOUR_NUMBER]!
   const mean = s[WORK]! / s[MEASURED]!
-  const expected = usual(state, hour)
+  const slot = slotOf(hour)
+  const known = week[HOURS + slot]! > 0
+  const days = known ? [week[slot]!] : daysSeen(state, hour)
+  const expected =
+    days.length > 0 ? days.reduce((a, b) => (Math.abs(mean - b) < Math.abs(mean - a) ? b : a)) : null
   const off = expected === null ? 0 : mean - expected
+  const beyond = known || days.every((day) => mean > day) ? off : 0
   const stray = s[STRAY]!
   const judged = s[JUDGED]!
   const unusual =
     expected !== null &&
     judged >= SETTLE_HOURS &&
-    Math.abs(off) > rule.threshold * stray &&
-    Math.abs(off) > rule.leastShare * Math.abs(expected)
+    Math.abs(beyond) > rule.threshold * stray &&
+    Math.abs(beyond) > rule.leastShare * Math.abs(expected)
   const began = unusual && s[ACTIVE] === 0
-  const size = stray > 0 ? Math.abs(off) / stray : 0
+  const size = stray > 0 ? Math.abs(beyond) / stray : 0
   if (began) s[EXCESS_KWH] = 0
   s[ACTIVE] = unusual ? 1 : 0
   if (unusual) s[EXCESS_KWH]! += off * (s[MEASURED]! / HOUR)
 
-  const slot = slotOf(hour)
   const seen = week[HOURS + slot]!
   const rate = seen === 0 ? 1 : Math.max(LEARN, 1 / (seen + 1)) * (unusual ? LEARN_IN_ALARM : 1)
   week[slot] = seen === 0 ? mean : week[slot]! + rate * (mean - week[slot]!)
@@ -178,6 +183,12 @@ function usual({ week }: EnergyState, hour: number): number | null {
   if (week[HOURS + slot]! > 0) return week[slot]!
   const yesterday = slotOf(hour - 24)
   return week[HOURS + yesterday]! > 0 ? week[yesterday]! : null
+}
+
+/** What this hour of the day took on each weekday seen. */
+function daysSeen({ week }: EnergyState, hour: number): number[] {
+  const slots = Array.from({ length: HOURS / 24 }, (_, day) => slotOf(hour + 24 * day))
+  return slots.flatMap((slot) => (week[HOURS + slot]! > 0 ? week[slot]! : []))
 }
 
 function slotOf(hour: number): number {

@@ -146,6 +146,22 @@ describe('energy', () => {
     const { verdicts } = watch(4, (kw) => kw)
     expect(verdicts.slice(2 * 168 * 60).filter((v) => v.active)).toEqual([])
   })
+  test('the first days off of a new plant are no fault, whichever weekday it begins on; more than on any day is', () => {
+    for (let day = 0; day < 7; day++) {
+      const state = energy.create()
+      const alarms: number[] = []
+      for (let i = 0; i < 8 * 24 * 60; i++) {
+        const hour = Math.floor(i / 60)
+        const left = hour >= 100 && hour < 104 ? 60 : 0
+        const value = load(hour + 24 * day) + left + 2 * noise.gauss(6, i)
+        const at = START + 24 * day * HOUR + i * 60e6
+        if (energy.step(state, { at, value, quality: 1 }, DEFAULT_ENERGY_RULE).score >= 0.5) alarms.push(hour)
+      }
+      expect({ day, alarms: alarms.filter((hour) => hour < 100) }).toEqual({ day, alarms: [] })
+      expect({ day, found: alarms.some((hour) => hour > 100 && hour <= 105) }).toEqual({ day, found: true })
+      expect({ day, later: alarms.filter((hour) => hour > 105) }).toEqual({ day, later: [] })
+    }
+  })
   test('machines left running over a Sunday are told with kWh and money', () => {
     const sunday = 3 * 168 + 6 * 24
     const { state, verdicts } = watch(4, (kw, h) => (h >= sunday && h < sunday + 10 ? kw + 40 : kw), {
