@@ -44,11 +44,14 @@ export interface SensorTracker {
 
 export function createSensorTracker(limitsOf: LimitsOf): SensorTracker {
   const sensors = new Map<string, Memory>()
+  /** by place and name; null: somebody is new or stands elsewhere. Sorting thousands takes longer than all the rest. */
+  let ordered: Memory[] | null = null
   return {
     observe(rows, now) {
       for (const row of rows) {
         const known = sensors.get(row.sensor_id)
         if (!known) {
+          ordered = null
           sensors.set(row.sensor_id, remember({ row, intervalS: null, buckets: [], shown: null }, row, now))
           continue
         }
@@ -60,6 +63,7 @@ export function createSensorTracker(limitsOf: LimitsOf): SensorTracker {
           // Half-way towards the newest: settles in a few readings, and one late batch does not double it.
           known.intervalS = known.intervalS === null ? seen : known.intervalS + (seen - known.intervalS) / 2
         }
+        if (row.zone !== known.row.zone || row.machine_id !== known.row.machine_id) ordered = null
         known.row = row
         remember(known, row, now)
       }
@@ -79,14 +83,13 @@ export function createSensorTracker(limitsOf: LimitsOf): SensorTracker {
       }
     },
     view(now, openAlarms) {
-      return [...sensors.values()]
-        .map((memory) => toSensor(memory, now, openAlarms.get(memory.row.sensor_id) ?? 0, limitsOf))
-        .sort(
-          (a, b) =>
-            a.zone.localeCompare(b.zone) ||
-            a.machine_id.localeCompare(b.machine_id) ||
-            a.sensor_id.localeCompare(b.sensor_id),
-        )
+      ordered ??= [...sensors.values()].sort(
+        ({ row: a }, { row: b }) =>
+          a.zone.localeCompare(b.zone) ||
+          a.machine_id.localeCompare(b.machine_id) ||
+          a.sensor_id.localeCompare(b.sensor_id),
+      )
+      return ordered.map((m) => toSensor(m, now, openAlarms.get(m.row.sensor_id) ?? 0, limitsOf))
     },
   }
 }
