@@ -53,6 +53,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     statementTimeoutMs: 10_000,
   })
   const publisher = createPublisher(clients)
+  const letters = createPublisher(clients) // of its own: a topic that does not take them holds up no alarm
   const health = createConsumerHealth(talk, config.CONSUMER_ID)
   const decoders = decodersOf(config)
   const keys = createKeyCache(database)
@@ -251,7 +252,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     const outbox = outboxRelay(relayDatabase, publisher.publish, events, reporting.signal)
     const relays = Promise.all([
       runRelay(relayDatabase, outbox, reporting.signal),
-      runRelay(relayDatabase, deadLetterRelay(publisher.publish, config.CONSUMER_GROUP), reporting.signal),
+      runRelay(relayDatabase, deadLetterRelay(letters.publish, config.CONSUMER_GROUP), reporting.signal),
     ])
     const care = Promise.all([
       books.follow(reporting.signal),
@@ -280,7 +281,13 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     await health.report(reportOf('stopped', 0))
   } finally {
     reporting.abort()
-    await Promise.all([database.close(), talk.close(), relayDatabase.close(), publisher.close()])
+    await Promise.all([
+      database.close(),
+      talk.close(),
+      relayDatabase.close(),
+      publisher.close(),
+      letters.close(),
+    ])
   }
 }
 

@@ -1,4 +1,6 @@
 import type { Publish, Relay, RelayMessage } from '../alarm/relay.ts'
+import type { Transaction } from '../db/connect.ts'
+import { log } from '../log.ts'
 
 /**
  * Dead letters on the topic named after the one they came from (sensor.raw.dlt …): key and value as read, the headers
@@ -20,29 +22,45 @@ interface Letter {
 }
 
 const PAGE = 20 // each may have a MiB
+/** A topic that does not take its letters (it was never made) does not hold up the others'. */
+const AGAIN_MS = 10_000
 /** together in one send; a larger one goes alone */
 const SEND_BYTES = 256 * 1024
 
 export function deadLetterRelay(publish: Publish, group: string): Relay {
+  const away = new Map<string, number>()
+
+  async function send(tx: Transaction, topic: string, letters: readonly Letter[]): Promise<void> {
+    for (const batch of batches(letters)) {
+      await publish(
+        `${topic}.dlt`,
+        batch.map((letter) => toMessage(letter, group)),
+      )
+    }
+    const ids = JSON.stringify(letters.map((l) => l.dead_letter_id))
+    await tx`update dead_letters set relayed_at = now(), rest = null
+      where dead_letter_id in (select value::bigint from jsonb_array_elements_text(${ids}::text::jsonb))`
+  }
+
   return {
     name: 'dead letters',
     channel: 'dead_letters',
     async page(tx) {
+      for (const [topic, until] of away) if (until < Date.now()) away.delete(topic)
       const letters = await tx<Letter[]>`
         select dead_letter_id, topic, partition, "offset", reason, message, key, value, rest, headers, detected_by
-        from dead_letters where relayed_at is null and "offset" is not null order by dead_letter_id limit ${PAGE}`
+        from dead_letters where relayed_at is null and "offset" is not null
+          and topic not in (select jsonb_array_elements_text(${JSON.stringify([...away.keys()])}::text::jsonb))
+        order by dead_letter_id limit ${PAGE}`
       for (const [topic, list] of Map.groupBy(letters, (l) => l.topic)) {
-        for (const batch of batches(list)) {
-          await publish(
-            `${topic}.dlt`,
-            batch.map((letter) => toMessage(letter, group)),
-          )
+        try {
+          await send(tx, topic, list)
+        } catch (error) {
+          away.set(topic, Date.now() + AGAIN_MS)
+          log.warn('dead_letters.not_published', { topic: `${topic}.dlt`, error: error as Error })
+          return true // the others' in a transaction of their own: this one has waited long enough
         }
       }
-      const ids = JSON.stringify(letters.map((l) => l.dead_letter_id))
-      if (letters.length > 0)
-        await tx`update dead_letters set relayed_at = now(), rest = null
-          where dead_letter_id in (select value::bigint from jsonb_array_elements_text(${ids}::text::jsonb))`
       return letters.length === PAGE
     },
   }
