@@ -1,7 +1,5 @@
+import type { Headers } from '../kafka/records.ts'
 import type { Identity } from '../reading.ts'
-
-/** kafkajs gives one Buffer a header, an array where a name is repeated */
-export type Headers = Record<string, Buffer | string | (Buffer | string)[] | undefined>
 
 const RUN_ID = /^[A-Za-z0-9._:-]{1,64}$/
 const SEQ = /^[1-9]\d{0,14}$/
@@ -16,7 +14,7 @@ export function identityOf(headers: Headers | undefined): Identity | null {
 }
 
 function single(header: Headers[string]): string | null {
-  if (header === undefined || Array.isArray(header) || header.length > 64) return null
+  if (header === undefined || header === null || Array.isArray(header) || header.length > 64) return null
   return typeof header === 'string' ? header : header.toString('latin1')
 }
 
@@ -29,7 +27,7 @@ export function describeHeaders(headers: Headers | undefined): Record<string, st
   return Object.fromEntries(
     kept.map(([name, header]) => {
       const first = Array.isArray(header) ? header[0] : header
-      const text = first === undefined ? '' : first.toString('utf8').slice(0, KEEP_CHARACTERS)
+      const text = (first?.toString('utf8') ?? '').slice(0, KEEP_CHARACTERS)
       return [storable(name.slice(0, KEEP_CHARACTERS)), storable(text)]
     }),
   )

@@ -1,4 +1,5 @@
 import type { ClearedAlarm, RaisedAlarm } from '../alarm/alarm.ts'
+import type { Headers } from '../kafka/records.ts'
 import type { Identity } from '../reading.ts'
 import { createCopyBuffer, type CopyBuffer } from './copy.ts'
 import type { Fact, Fault } from './decode.ts'
@@ -12,7 +13,7 @@ export interface Message {
   appendedAtMs: number
   key: Buffer | null
   value: Buffer | null
-  headers: Record<string, Buffer | string | (Buffer | string)[] | undefined> | undefined
+  headers: Headers | undefined
   /** the same headers as they came; missing where nobody kept them */
   headerBytes?: Buffer
 }

@@ -1,7 +1,7 @@
 import type { Consumer, EachBatchPayload } from 'kafkajs'
 import { log } from '../log.ts'
 import { DeadlineError, sleep, withDeadline } from '../run.ts'
-import { list, walk, type PlainRecords, type Records } from './records.ts'
+import { list, walk, type Headers, type PlainRecords, type Records } from './records.ts'
 import { clusterView, type ClusterView, type KafkaClients, type PartitionOffsets } from './client.ts'
 
 /**
@@ -33,7 +33,7 @@ export interface RawMessage {
   appendedAtMs: number
   key: Buffer | null
   value: Buffer | null
-  headers: Record<string, Buffer | string | (Buffer | string)[] | undefined> | undefined
+  headers: Headers | undefined
   /** the same headers as they came; missing where nobody kept them */
   headerBytes?: Buffer
 }

@@ -1,11 +1,12 @@
 import { sleep } from '../run.ts'
+import type { Headers } from './records.ts'
 import type { KafkaClients } from './client.ts'
 
 export interface LogMessage {
   offset: number
   key: Buffer | null
   value: Buffer | null
-  headers: Record<string, Buffer | string | (Buffer | string)[] | undefined> | undefined
+  headers: Headers | undefined
 }
 
 /** How long reading may go on without one new message. */

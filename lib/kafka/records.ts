@@ -1,5 +1,9 @@
 import type { RawMessage } from './group.ts'
 
+/** As kafkajs gives them: an array where a name is repeated; a value may be missing. */
+export type Headers = Record<string, HeaderValue | HeaderValue[] | undefined>
+type HeaderValue = Buffer | string | null
+
 /**
  * What one fetch brought of a partition, as it lies in the bytes of the answer: a cursor that stands on one record at a
  * time and makes no object of it unless asked. Format of a record: KIP-98, "Message Format"; lengths are zigzag varints.
@@ -135,12 +139,12 @@ class Cursor implements Records {
 
   private headers(): RawMessage['headers'] {
     // null prototype: a header may be called constructor or __proto__
-    const headers: NonNullable<RawMessage['headers']> = Object.create(null)
+    const headers: Headers = Object.create(null)
     const after = this.at
     this.at = this.headersFrom
     for (let left = this.varint(); left > 0; left--) {
       const name = this.field()?.toString('utf8') ?? 'null'
-      const value = this.field() as Buffer // null, too, as kafkajs does
+      const value = this.field()
       const known = headers[name]
       headers[name] = known === undefined ? value : Array.isArray(known) ? [...known, value] : [known, value]
     }

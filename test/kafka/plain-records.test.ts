@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { createRequire } from 'node:module'
+import { describeHeaders, identityOf } from '../../lib/ingest/identity.ts'
 import type { Message } from '../../lib/ingest/outputs.ts'
 import { walk } from '../../lib/kafka/records.ts'
 import { batchOf, plainOf } from '../ingest/batch.ts'
@@ -175,6 +176,18 @@ describe('plain records', () => {
       messages: await messagesOf(all),
     })
     expect(batch.messages.map((m: { offset: string }) => m.offset)).toEqual(['5'])
+  })
+
+  test('a header without a value is no identity, and no reason to stop', async () => {
+    const batch = await batchOf([
+      { ...message(5), headers: { 'run-id': Buffer.from('r'), seq: Buffer.alloc(0) } },
+    ])
+    batch[batch.length - 1] = 1 // length −1 instead of 0: our own client cannot send such a one, others can
+    const { headers } = walk(plainOf(batch)).message()
+    expect(headers?.seq).toBeNull()
+    expect((await batchFrom(batch, 5)).messages[0].headers.seq).toBeNull()
+    expect(identityOf(headers)).toBeNull()
+    expect(describeHeaders(headers)).toEqual({ 'run-id': 'r', seq: '' })
   })
 
   test('bytes that are none end in a RangeError, never in a loop', () => {
