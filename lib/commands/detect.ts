@@ -5,8 +5,8 @@ import { adaptive, DEFAULT_ADAPTIVE_RULE } from '../detect/adaptive.ts'
 import { baseline, DEFAULT_BASELINE_RULE } from '../detect/baseline.ts'
 import { DEFAULT_EQUIPMENT_RULE, equipment } from '../detect/equipment.ts'
 import { DEFAULT_QUALITY_RULE, quality } from '../detect/quality.ts'
-import { EXIT, run, Stop } from '../run.ts'
-import { parseMicrosAssumingUtc } from '../time.ts'
+import { EXIT, Stop } from '../run.ts'
+import { parseMicrosAssumingUtc, type Micros } from '../time.ts'
 
 const HELP = `Usage: bun run detect FILE… --out DIR [--learn 400] [--json]
 
@@ -30,6 +30,13 @@ Exit: 0 done · 1 a file can't be read · 2 usage
 /** Columns that tell the truth of a recording: never an input. */
 const TRUTH = new Set(['anomaly', 'changepoint'])
 
+interface Table {
+  file: string
+  lines: string[]
+  separator: string
+  header: string[]
+}
+
 interface Report {
   file: string
   out: string
@@ -39,28 +46,40 @@ interface Report {
   ms: number
 }
 
+/** A file that can't be read is told, and the others are done all the same. */
 export async function detect(args: string[]): Promise<number> {
   const { files, out, learn, json } = parse(args)
+  let unread = 0
   for (const file of files) {
-    const started = performance.now()
-    const lines = read(file)
-    const separator = lines[0]?.includes(';') ? ';' : ','
-    const header = (lines[0] ?? '').split(separator).map((h) => h.trim())
-    const target = join(out, basename(dirname(resolve(file))), basename(file))
-    const many = separator === ';' && header[0] === 'datetime'
-    const result = many ? detectMachine(file, header, lines, learn) : detectSensor(file, header, lines)
-    mkdirSync(dirname(target), { recursive: true })
-    writeFileSync(target, result.text)
-    const { rows, skipped, alarms } = result
-    const report: Report = { file, out: target, rows, skipped, alarms, ms: performance.now() - started }
-    process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(report))
+    try {
+      const report = detectFile(file, out, learn)
+      process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(report))
+    } catch (error) {
+      if (!(error instanceof Stop)) throw error
+      process.stderr.write(`${error.message}\n`)
+      unread++
+    }
   }
-  return EXIT.ok
+  return unread > 0 ? EXIT.fault : EXIT.ok
 }
 
-function detectSensor(file: string, header: string[], lines: string[]) {
-  const timeColumn = header.indexOf('timestamp')
-  const valueColumn = header.indexOf('value')
+function detectFile(file: string, out: string, learn: number): Report {
+  const started = performance.now()
+  const lines = read(file)
+  const separator = lines[0]?.includes(';') ? ';' : ','
+  const table: Table = { file, lines, separator, header: cellsOf(lines[0] ?? '', separator) }
+  const many = table.header[0]?.toLowerCase() === 'datetime'
+  const { text, ...counts } = many ? detectMachine(table, learn) : detectSensor(table)
+  const target = join(out, basename(dirname(resolve(file))), basename(file))
+  mkdirSync(dirname(target), { recursive: true })
+  writeFileSync(target, text)
+  return { file, out: target, ...counts, ms: performance.now() - started }
+}
+
+function detectSensor({ file, lines, separator, header }: Table) {
+  const names = header.map((name) => name.toLowerCase())
+  const timeColumn = names.indexOf('timestamp')
+  const valueColumn = names.indexOf('value')
   if (timeColumn < 0 || valueColumn < 0)
     throw new Stop(
       `Cannot read ${file}: its first line must name timestamp and value: got "${header.join(',').slice(0, 80)}"`,
@@ -71,8 +90,8 @@ function detectSensor(file: string, header: string[], lines: string[]) {
   let skipped = 0
   let alarms = 0
   for (const line of lines.slice(1)) {
-    const cells = line.split(',')
-    const at = parseMicrosAssumingUtc((cells[timeColumn] ?? '').trim())
+    const cells = cellsOf(line, separator)
+    const at = timeOf(cells[timeColumn])
     const value = number(cells[valueColumn])
     let score = 0
     if (Number.isFinite(at) && Number.isFinite(value)) {
@@ -89,7 +108,7 @@ function detectSensor(file: string, header: string[], lines: string[]) {
   return { text: `${text.join('\n')}\n`, rows: lines.length - 1, skipped, alarms }
 }
 
-function detectMachine(file: string, header: string[], lines: string[], learn: number) {
+function detectMachine({ file, lines, separator, header }: Table, learn: number) {
   const columns = header.flatMap((name, i) => (i > 0 && !TRUTH.has(name) ? [i] : []))
   if (columns.length === 0)
     throw new Stop(`Cannot read ${file}: no channel beside datetime: got "${header.join(';')}"`, EXIT.fault)
@@ -102,8 +121,8 @@ function detectMachine(file: string, header: string[], lines: string[], learn: n
   let alarms = 0
   let before = false
   for (const line of lines.slice(1)) {
-    const cells = line.split(';')
-    const at = parseMicrosAssumingUtc((cells[0] ?? '').trim())
+    const cells = cellsOf(line, separator)
+    const at = timeOf(cells[0])
     columns.forEach((column, i) => (values[i] = number(cells[column])))
     if (!Number.isFinite(at)) {
       skipped++
@@ -123,10 +142,22 @@ function raised(score: number): number {
   return score >= 0.5 ? score : 0
 }
 
-/** An empty cell is no reading (Number('') would be 0). */
+/** A cell may stand in quotes; none holds a separator. */
+function cellsOf(line: string, separator: string): string[] {
+  return line.split(separator).map((cell) => cell.trim().replace(/^"(.*)"$/, '$1'))
+}
+
+/** An empty cell is no reading (Number('') would be 0). Where semicolons separate, a comma may be the decimal sign. */
 function number(cell: string | undefined): number {
-  const text = (cell ?? '').trim()
-  return text === '' ? NaN : Number(text)
+  return cell === undefined || cell === '' ? NaN : Number(cell.replace(',', '.'))
+}
+
+/** ISO 8601 without a zone is UTC; a plain number is seconds, milliseconds or microseconds since 1970. NaN: no time. */
+function timeOf(cell: string | undefined): Micros {
+  const text = cell ?? ''
+  if (!/^\d{9,16}(\.\d+)?$/.test(text)) return parseMicrosAssumingUtc(text)
+  const number = Number(text)
+  return Math.round(number < 1e11 ? number * 1e6 : number < 1e14 ? number * 1e3 : number)
 }
 
 function read(file: string): string[] {
@@ -176,4 +207,12 @@ function parse(args: string[]) {
   return { files: positionals, out: values.out, learn, json: values.json }
 }
 
-if (import.meta.main) await run('detect', () => detect(process.argv.slice(2)))
+if (import.meta.main) {
+  try {
+    process.exit(await detect(process.argv.slice(2)))
+  } catch (error) {
+    if (!(error instanceof Stop)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(error.exitCode)
+  }
+}

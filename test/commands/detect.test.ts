@@ -90,6 +90,71 @@ test('unreadable rows keep their place and score nothing', () => {
   expect(table(join(dir, 'out/holes/x.csv')).map((r) => r[2])).toEqual(['anomaly_score', '0', '0', '0', '0'])
 })
 
+const plain = [
+  'timestamp,value',
+  ...Array.from({ length: 300 }, (_, i) => `${time(i, 300)},${(20 + noise.gauss(3, i)).toFixed(2)}`),
+]
+const rewrite = (change: (line: string, i: number) => string) => plain.map(change)
+// name, the same table written otherwise, rows that can't be read
+const shapes: [string, string[], number][] = [
+  ['line ends of Windows', rewrite((l) => `${l}\r`), 0],
+  ['a byte order mark', rewrite((l, i) => (i === 0 ? `\uFEFF${l}` : l)), 0],
+  ['columns in another order', rewrite((l) => l.split(',').reverse().join(',')), 0],
+  ['names in capitals', rewrite((l, i) => (i === 0 ? l.toUpperCase() : l)), 0],
+  [
+    'cells in quotes',
+    rewrite((l) =>
+      l
+        .split(',')
+        .map((c) => `"${c}"`)
+        .join(','),
+    ),
+    0,
+  ],
+  [
+    'times in seconds since 1970',
+    rewrite((l, i) => (i === 0 ? l : `${1.4e9 + (i - 1) * 300},${l.split(',')[1]}`)),
+    0,
+  ],
+  ['every reading twice', plain.flatMap((l, i) => (i === 0 ? [l] : [l, l])), 0],
+  ['words for numbers', rewrite((l, i) => (i % 50 === 49 ? `${l.split(',')[0]},NaN` : l)), 6],
+  ['values beyond all bounds', rewrite((l, i) => (i === 0 ? l : `${l}e300`)), 0],
+  ['one value for ever', rewrite((l, i) => (i === 0 ? l : `${l.split(',')[0]},5`)), 0],
+  ['one row', plain.slice(0, 2), 0],
+  ['no row', plain.slice(0, 1), 0],
+]
+for (const [name, lines, skipped] of shapes)
+  test(`takes ${name}: a score for each row`, () => {
+    const input = file(`shapes/${name.replaceAll(' ', '-')}.csv`, lines)
+    const done = detect(input, '--out', join(dir, 'out'), '--json')
+    expect(done).toMatchObject({ code: 0, err: '' })
+    const report = JSON.parse(done.out)
+    expect(report).toMatchObject({ rows: lines.length - 1, skipped })
+    const scores = table(report.out)
+      .slice(1)
+      .map((r) => Number(r[2]))
+    expect(scores).toHaveLength(lines.length - 1)
+    expect(scores.filter((x) => !(x >= 0 && x <= 1))).toEqual([])
+  })
+
+test('a decimal comma where semicolons separate', () => {
+  const rows = Array.from({ length: 500 }, (_, i) => {
+    const value = (c: number) =>
+      (10 + noise.gauss(10 + c, i) + (i > 450 ? 9 : 0)).toFixed(3).replace('.', ',')
+    return `${time(i, 1)};${value(0)};${value(1)}`
+  })
+  const input = file('comma/machine.csv', ['datetime;a;b', ...rows])
+  expect(JSON.parse(detect(input, '--out', join(dir, 'out'), '--json').out).alarms).toBe(1)
+})
+
+test('a file that cannot be read is told, and the others are done all the same', () => {
+  const good = file('both/good.csv', plain)
+  const done = detect(file('both/empty.csv', []), good, '--out', join(dir, 'out'))
+  expect(done.code).toBe(1)
+  expect(done.err).toMatch(/^Cannot read .*empty\.csv: .*\n$/)
+  expect(table(join(dir, 'out/both/good.csv'))).toHaveLength(plain.length)
+})
+
 const usage: [string, string[], number, string][] = [
   ['no file', ['--out', dir], 2, 'no file is named'],
   ['no folder', ['x.csv'], 2, '--out DIR is missing'],
