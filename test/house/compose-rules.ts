@@ -34,6 +34,9 @@ type Rule = (service: Service, name: string, compose: Compose) => string | false
 /** A job ends by itself: it needs no health, and nobody starts it again. */
 const isJob = (s: Service) => s.restart === 'no'
 
+/** Lines have a target: who has met it is done, so only a failure starts it again. */
+const mayFinish = (s: Service) => s.environment?.FLEET === 'soda'
+
 /** Each rule: what is wrong with a service, in words, or nothing. */
 export const RULES: Record<string, Rule> = {
   'published on loopback alone': (s) =>
@@ -58,7 +61,9 @@ export const RULES: Record<string, Rule> = {
     return (test.length < 2 || s.healthcheck?.disable) && 'has no health check'
   },
   'starts again after a crash': (s) =>
-    s.restart !== 'unless-stopped' && !isJob(s) && `restarts: ${s.restart ?? 'never'}`,
+    s.restart !== (mayFinish(s) ? 'on-failure' : 'unless-stopped') &&
+    !isJob(s) &&
+    `restarts: ${s.restart ?? 'never'}`,
   'time to drain': (s) =>
     !isJob(s) &&
     !s.profiles &&

@@ -83,6 +83,21 @@ describe('compose.yaml', () => {
     )
   })
 
+  test('profile soda adds the production lines, which end when their targets are met', () => {
+    const added = Object.keys(services).filter((name) => services[name]?.profiles?.includes('soda'))
+    expect(added).toEqual(['soda'])
+    expect(of('soda')).toMatchObject({
+      container_name: 'soda',
+      command: ['producer.ts'],
+      profiles: ['soda', 'all'],
+      restart: 'on-failure', // exit 0: met; 75: Kafka was away, the next start sends the rest
+      environment: { FLEET: 'soda', PRODUCER_ID: 'soda' },
+      volumes: ['spool:/data/spool', 'logs:/data/logs'],
+    })
+    for (const name of ['init', 'consumer-1', 'consumer-2', 'consumer-3', 'monitor'])
+      expect(of(name).environment).toMatchObject({ FLEET: 'all' })
+  })
+
   test('the brokers keep what they acknowledge: three copies, two in sync, no unclean leader, no accidental topic', () => {
     for (const id of ['kafka1', 'kafka2', 'kafka3']) {
       expect(of(id).environment).toMatchObject({
