@@ -1,3 +1,4 @@
+import { LINE_TYPE } from '../line.ts'
 import { LEVELS } from '../reading.ts'
 import type { SeedPoint } from './questions/seed.ts'
 import type { SensorRow } from './questions/sensors.ts'
@@ -112,7 +113,11 @@ function toSensor(memory: Memory, now: number, openAlarms: number, limitsOf: Lim
   const { row, intervalS } = memory
   const ageS = (now - Date.parse(row.updated_at)) / 1000
   const newest = Math.floor(now / TREND_STEP_MS)
-  const silent = intervalS !== null && ageS > Math.max(SILENT_AT_LEAST_S, SILENT_INTERVALS * intervalS)
+  // A line whose target is met sends nothing more: of its sensor the signs of life tell.
+  const silent =
+    row.sensor_type !== LINE_TYPE &&
+    intervalS !== null &&
+    ageS > Math.max(SILENT_AT_LEAST_S, SILENT_INTERVALS * intervalS)
   const { shown } = memory
   if (
     shown?.row === row &&
