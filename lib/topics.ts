@@ -29,7 +29,7 @@ export function topicPlan(config: Config): TopicPlan[] {
   const sources = [plan(config.SENSOR_TOPIC, 3, dataDays)]
   const alerts = [plan(config.ALERT_TOPIC, 2, 30)]
   if (config.FLEET === 'soda' || config.FLEET === 'all') {
-    sources.push(plan(config.SODA_TOPIC, 3, dataDays), plan(config.SODA_HEARTBEAT_TOPIC, 3, 1))
+    sources.push(plan(config.SODA_TOPIC, 3, dataDays), plan(config.SODA_HEARTBEAT_TOPIC, 3, dataDays))
   }
   if (config.FLEET === 'iot' || config.FLEET === 'all') {
     sources.push(plan('sensor.raw', 6, dataDays))

@@ -280,7 +280,7 @@ function differs(topic: string, planned: number | undefined, found: number): str
 }
 
 function missing(topic: string): string {
-  return `Cannot send to ${topic}: the cluster has no such topic: readings wait in the spool; bun run topics creates it`
+  return `Cannot send to ${topic}: the cluster has no such topic: readings wait in the spool; bun run topics creates it (with FLEET=all: those of every fleet)`
 }
 
 /** The broker's own word for what went wrong; null where it was no broker that spoke. */

@@ -97,6 +97,8 @@ export function chooseFleet(flags: Flags, config: Config, onEpisode: (episode: E
 }
 
 function chooseSoda(flags: Flags, config: Config): Choice {
+  if (flags.rate !== undefined)
+    throw usage('--rate is for sensors and devices: lines have a pace of their own')
   const file = flags.config ?? config.SODA_CONFIG
   const seed = seedOf(flags, config)
   const plan = planSoda({ text: readSodaPlan(file), file, factories: factoriesOf(flags, config), seed })
@@ -165,6 +167,8 @@ function chooseReplay(flags: Flags, file: string, config: Config): Choice {
 
 /** The first readings of the plant from a moment on, as the messages that they would be. */
 export function* printed(flags: Flags, config: Config): Generator<string> {
+  const fleet = flags.fleet ?? config.FLEET
+  if (fleet !== 'factory' && fleet !== 'all') throw usage(`--print is for --fleet factory: got "${fleet}"`)
   const count = positive('--print', flags.print ?? '')
   const rate = flags.rate === undefined ? null : positive('--rate', flags.rate)
   const seed = seedOf(flags, config)
