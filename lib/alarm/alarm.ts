@@ -1,5 +1,5 @@
-import { explain, oneIn } from '../detect/explain.ts'
-import type { Verdict } from '../detect/detector.ts'
+import { QUIET, type Verdict } from '../detect/detector.ts'
+import { account, explain, oneIn } from '../detect/explain.ts'
 import { LEVELS, type Reading } from '../reading.ts'
 import { formatMicros, type Micros } from '../time.ts'
 import type { BoundRule } from './bind.ts'
@@ -159,9 +159,15 @@ export function follow(open: OpenAlarm, value: number): void {
   if (worse) open.peak = value
 }
 
-/** `reason`: why it ends, where that is not the reading itself (its rule has gone). */
-export function clearAlarm(open: OpenAlarm, moment: Moment, reason: string | null = null): ClearedAlarm {
+/** `reason`: why it ends, where that is not the reading itself (its rule has gone); `last`: the verdict that ended it. */
+export function clearAlarm(
+  open: OpenAlarm,
+  moment: Moment,
+  reason: string | null = null,
+  last: Verdict = QUIET,
+): ClearedAlarm {
   const { reading, level, source, detectedBy } = moment
+  const cameTo = last.reasons.length > 0 ? `. ${account(last, reading.value, reading.unit)}` : ''
   const now = quantity(reading.value, reading.unit)
   return {
     alert_id: open.alertId,
@@ -182,7 +188,7 @@ export function clearAlarm(open: OpenAlarm, moment: Moment, reason: string | nul
     sensor_alert_level: LEVELS[level] ?? 'normal',
     description:
       reason === null
-        ? `${reading.sensorId} is back at ${now}; the worst was ${quantity(open.peak, reading.unit)}`
+        ? `${reading.sensorId} is back at ${now}; the worst was ${quantity(open.peak, reading.unit)}${cameTo}`
         : `${reading.sensorId}: ${reason}; the last value was ${now}`,
     detected_by: detectedBy,
     source,

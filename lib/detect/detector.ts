@@ -43,7 +43,7 @@ export interface Verdict {
   /** limits or usual band in force, in the sensor's unit; null where that side has none */
   readonly low: number | null
   readonly high: number | null
-  /** further facts for the explanation, loudest first; filled only where the score reaches 0.5 */
+  /** further facts for the explanation, loudest first; filled where the score reaches 0.5, and with what it came to where an alarm ends */
   readonly reasons: readonly Reason[]
 }
 
@@ -58,6 +58,8 @@ export interface Reason {
   readonly p: number | null
   /** which channel of a machine, where there are several */
   readonly channel?: number
+  /** vibration severity: the zone that it is in (part zone), or that comes next (part trend) */
+  readonly zone?: string
 }
 
 export type Part =

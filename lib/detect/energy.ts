@@ -1,4 +1,4 @@
-import { IGNORED, QUIET, type Detector, type Sample, type Verdict } from './detector.ts'
+import { IGNORED, QUIET, type Detector, type Reason, type Sample, type Verdict } from './detector.ts'
 import type { Micros } from '../time.ts'
 
 /**
@@ -142,7 +142,8 @@ function judge(state: EnergyState, rule: EnergyRule): Verdict {
     judged >= SETTLE_HOURS &&
     Math.abs(beyond) > rule.threshold * stray &&
     Math.abs(beyond) > rule.leastShare * Math.abs(expected)
-  const began = unusual && s[ACTIVE] === 0
+  const wasActive = s[ACTIVE] === 1
+  const began = unusual && !wasActive
   const size = stray > 0 ? Math.abs(beyond) / stray : 0
   if (began) s[EXCESS_KWH] = 0
   s[ACTIVE] = unusual ? 1 : 0
@@ -157,8 +158,9 @@ function judge(state: EnergyState, rule: EnergyRule): Verdict {
     s[STRAY]! += Math.max(0.02, 1 / (judged + 1)) * (Math.min(Math.abs(off), most) - stray)
     s[JUDGED]! += 1
   }
-  if (expected === null || !unusual) return QUIET
   const kwh = s[EXCESS_KWH]!
+  if (wasActive && !unusual) return { ...QUIET, reasons: excess(kwh, rule) }
+  if (expected === null || !unusual) return QUIET
   return {
     ...QUIET,
     score: began ? 1 - 2 ** (-size / rule.threshold) : 0,
@@ -167,13 +169,7 @@ function judge(state: EnergyState, rule: EnergyRule): Verdict {
     expected,
     low: expected - rule.threshold * stray,
     high: expected + rule.threshold * stray,
-    reasons: [
-      { part: 'pattern', size: mean, usual: expected, p: null },
-      { part: 'excess', size: kwh, usual: 0, p: null },
-      ...(rule.pricePerKwh === null
-        ? []
-        : [{ part: 'cost' as const, size: kwh * rule.pricePerKwh, usual: 0, p: null }]),
-    ],
+    reasons: [{ part: 'pattern', size: mean, usual: expected, p: null }, ...excess(kwh, rule)],
   }
 }
 
@@ -183,6 +179,13 @@ function usual({ week }: EnergyState, hour: number): number | null {
   if (week[HOURS + slot]! > 0) return week[slot]!
   const yesterday = slotOf(hour - 24)
   return week[HOURS + yesterday]! > 0 ? week[yesterday]! : null
+}
+
+function excess(kwh: number, { pricePerKwh }: EnergyRule): Reason[] {
+  const energy: Reason = { part: 'excess', size: kwh, usual: 0, p: null }
+  return pricePerKwh === null
+    ? [energy]
+    : [energy, { part: 'cost', size: kwh * pricePerKwh, usual: 0, p: null }]
 }
 
 /** What this hour of the day took on each weekday seen. */

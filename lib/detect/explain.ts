@@ -17,6 +17,11 @@ export function explain(
   return sentences.length > 0 ? sentences.join(' ') : `${amount(value, unit)}.`
 }
 
+/** The facts behind a verdict alone, in words: what an alarm came to by its end. */
+export function account({ reasons }: Verdict, value: number, unit: string): string {
+  return reasons.map((r) => sentence(r, value, unit, [])).join(' ')
+}
+
 /** `1 in 4,000` */
 export function oneIn(p: number): string {
   const n = 1 / p
@@ -35,8 +40,8 @@ const SAYS: Record<Part, (r: Reason, value: string, unit: string) => string> = {
     `${value} is ${amount(r.size, unit)} from what is usual at this hour${times(r)}`,
   activity: (r, _value, unit) => `It moves by ${amount(r.size, unit)} from reading to reading${times(r)}`,
   trend: (r, _value, unit) =>
-    unit === 'mm/s' && r.usual === null
-      ? `At this pace the next zone is reached in ${number(r.size)} h`
+    r.zone !== undefined
+      ? `At this pace zone ${r.zone} is reached in ${number(r.size)} h`
       : `It moves away from its slow mean, by ${amount(Math.abs(r.size), unit)} now${times(r)}`,
   range: (r, value, unit) =>
     `${value} lies ${amount(r.size, unit)} beyond everything seen${r.usual ? ` (${percent(r.size / r.usual)} of the known range)` : ''}`,
@@ -49,11 +54,12 @@ const SAYS: Record<Part, (r: Reason, value: string, unit: string) => string> = {
   late: () => 'The reading came late',
   future: () => 'The reading comes from the future',
   zone: (r, _value, unit) =>
-    `Vibration ${amount(r.size, unit)} over the last minute${r.usual ? `, acceptable to ${amount(r.usual, unit)}` : ''}`,
+    `Zone ${r.zone ?? '?'}: vibration ${amount(r.size, unit)} over the last minute${r.usual ? `, acceptable to ${amount(r.usual, unit)}` : ''}`,
   pattern: (r, _value, unit) =>
     `${amount(r.size, unit)} on average in the last hour, where ${amount(r.usual ?? 0, unit)} is usual`,
-  excess: (r) => `${number(r.size)} kWh ${r.size >= 0 ? 'more' : 'less'} than usual since this began`,
-  cost: (r) => `${number(r.size)} in money`,
+  excess: (r) =>
+    `${number(Math.abs(r.size))} kWh ${r.size >= 0 ? 'more' : 'less'} than usual since this began`,
+  cost: (r) => `${number(Math.abs(r.size))} ${r.size >= 0 ? 'more' : 'less'} in money`,
   silence: (r) => `Nothing for ${number(r.size)} s, where a reading every ${number(r.usual ?? 0)} s is usual`,
 }
 

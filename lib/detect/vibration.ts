@@ -113,8 +113,10 @@ function step({ numbers: s }: VibrationState, { at, value }: Sample, rule: Vibra
     low: zone > 0 ? limits[zone - 1]! : null,
     high: next,
     reasons: [
-      { part: 'zone', size: y, usual: limits[1], p: null },
-      ...(trend && soon ? [{ part: 'trend' as const, size: hoursToNext, usual: null, p: null }] : []),
+      { part: 'zone', size: y, usual: limits[1], p: null, zone: ZONES[zone] as Zone },
+      ...(trend && soon
+        ? [{ part: 'trend' as const, size: hoursToNext, usual: null, p: null, zone: ZONES[zone + 1] as Zone }]
+        : []),
     ],
   }
 }

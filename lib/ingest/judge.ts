@@ -32,7 +32,7 @@ export function judge(
     if (slot.open) {
       follow(slot.open, value)
       if (verdict.active) continue
-      outputs?.cleared.push(clearAlarm(slot.open, momentOf()))
+      outputs?.cleared.push(clearAlarm(slot.open, momentOf(), null, verdict))
       slot.open = null
     } else if (verdict.score >= 0.5 && !yields(rule, judged)) {
       const raised = raiseAlarm(rule, verdict, momentOf(), sensor.recent, bound)

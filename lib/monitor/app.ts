@@ -7,6 +7,7 @@ import { incidentEndpoints } from './api/incidents.ts'
 import { lineEndpoints } from './api/lines.ts'
 import { liveEndpoints } from './api/live.ts'
 import { logbookEndpoints } from './api/logbook.ts'
+import { machineEndpoints } from './api/machines.ts'
 import { sensorEndpoints } from './api/sensors.ts'
 import { json, register } from './endpoint.ts'
 import { exportEndpoints } from './export.ts'
@@ -28,6 +29,7 @@ import { clientOf } from './who/address.ts'
 import { type Identity } from './who/identity.ts'
 import { serveLogin } from './who/login.ts'
 import { backTo, isForm } from './who/site.ts'
+import { createWrite } from './write.ts'
 
 export interface AppOptions {
   /** the newest snapshot; no route asks Kafka, and live routes ask nobody */
@@ -63,6 +65,7 @@ export function createApp(options: AppOptions): Hono {
   const files = readPublicFiles()
   const incidents = { sql, recall, clock, recent: options.recentIncidents }
   const lines = { current, sql, recall, targets: options.lineTargets ?? LINE_TARGETS }
+  const write = createWrite(outage, options.onChange)
   const endpoints = [
     ...liveEndpoints(current),
     ...alarmEndpoints({
@@ -76,6 +79,7 @@ export function createApp(options: AppOptions): Hono {
     }),
     ...sensorEndpoints({ current, sql, recall, clock }),
     ...lineEndpoints(lines),
+    ...machineEndpoints({ sql, recall, write, alertTopic: options.alertTopic }),
     ...logbookEndpoints({ sql, recall }),
     ...incidentEndpoints(incidents),
     ...exportEndpoints(sql, clock),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { Verdict } from '../../lib/detect/detector.ts'
 import { DEFAULT_ENERGY_RULE, energy, energyTotals } from '../../lib/detect/energy.ts'
-import { explain, oneIn } from '../../lib/detect/explain.ts'
+import { account, explain, oneIn } from '../../lib/detect/explain.ts'
 import { DEFAULT_QUALITY_RULE, quality } from '../../lib/detect/quality.ts'
 import { DEFAULT_SILENCE_RULE, silence, silenceOf, silentFrom } from '../../lib/detect/silence.ts'
 import { DEFAULT_VIBRATION_RULE, trendOf, vibration, zoneOf } from '../../lib/detect/vibration.ts'
@@ -115,7 +115,7 @@ describe('vibration', () => {
     expect(first / 120).toBeGreaterThan(72)
     expect(first / 120).toBeLessThan(225)
     expect(trendOf(wear.state)!.perHour).toBeCloseTo(0.004, 3)
-    expect(explain(wear.verdicts[first]!, 2.5, 'mm/s')).toContain('the next zone is reached in')
+    expect(explain(wear.verdicts[first]!, 2.5, 'mm/s')).toMatch(/^Zone B: .* zone C is reached in/)
     const round = watch(240, (h) => 2.2 + 0.3 * Math.sin((2 * Math.PI * h) / 24))
     expect(round.verdicts.filter((v) => v.active)).toEqual([])
   })
@@ -175,6 +175,10 @@ describe('energy', () => {
     const words = explain(verdicts[first]!, 120, 'kW')
     expect(words).toContain('kWh more than usual')
     expect(words).toContain('in money')
+    const last = verdicts.findLast((v, i) => !v.active && v.reasons.length > 0 && i > first)!
+    expect(account(last, 80, 'kW')).toMatch(
+      /^(39|40|41)\d kWh more than usual since this began\. (9|10)\d[.\d]* more in money\.$/,
+    )
   })
 })
 

@@ -10,6 +10,7 @@ const ACTS: Record<string, (typeof MONITOR_ROLES)[number]> = {
   'POST /api/alarms/:alert_id/acknowledge': 'operator',
   'POST /api/alarms/:alert_id/shelve': 'operator',
   'POST /api/alarms/:alert_id/unshelve': 'operator',
+  'POST /api/machines/:machine_id/rebaseline': 'operator',
 }
 /** Health checks, and what the log-in page is made of. */
 const OPEN = ['GET /livez', 'GET /readyz', 'GET /login', 'POST /login', 'GET /public/:name']
