@@ -173,15 +173,20 @@ function report(
     const fine = isExpected(one.expected, seen)
     if (!fine) wrong++
     const fate = seen.join(' and ') || (fine ? `not stored, counted as ${one.expected.end}` : 'nothing')
-    const line = { case: one.id, what: one.what, fate, expected: endName(one), ok: fine }
+    const line = { case: one.id, what: printable(one.what), fate, expected: endName(one), ok: fine }
     console.log(
       values.json
         ? JSON.stringify(line)
-        : `${fine ? 'ok   ' : 'WRONG'} ${String(one.id).padStart(3)} ${one.what}: ${fate}${fine ? '' : ` (expected: ${endName(one)})`}`,
+        : `${fine ? 'ok   ' : 'WRONG'} ${String(one.id).padStart(3)} ${line.what}: ${fate}${fine ? '' : ` (expected: ${endName(one)})`}`,
     )
   }
   console.error(
     `${wrong === 0 ? 'PASS' : 'FAIL'} poison: ${cases.length} broken messages among ${good.length} good ones in ${partitions.length} partitions, ${wrong} ended otherwise than expected`,
   )
   return wrong === 0 ? EXIT.ok : EXIT.fault
+}
+
+/** Some cases carry line ends and escape sequences in their names: a terminal must not obey them. */
+function printable(text: string): string {
+  return text.replace(/\p{C}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
