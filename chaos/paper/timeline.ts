@@ -19,11 +19,14 @@ interface Bar {
   what: string
 }
 
-export function timeline(
-  title: string,
-  samples: readonly Sample[],
-  happenings: readonly Happening[],
-): string {
+export function timeline(title: string, seen: readonly Sample[], happenings: readonly Happening[]): string {
+  // from the first look that reached everybody
+  const samples = seen.slice(
+    Math.max(
+      0,
+      seen.findIndex((one) => one.database && one.kafka),
+    ),
+  )
   const first = samples[0]?.t ?? 0
   const last = samples.at(-1)?.t ?? first + 1
   const x = (t: number) => LEFT + ((t - first) / Math.max(1, last - first)) * (WIDTH - LEFT - RIGHT)
