@@ -90,5 +90,7 @@ ${pictures.map((p) => `<h2>${p.fault}</h2><img src="${p.name}" alt="timeline of 
 </html>
 `,
 )
+// A report that is kept in the tree has the form of everything in it.
+Bun.spawnSync([process.execPath, 'fmt', out], { stdout: 'ignore', stderr: 'ignore' })
 console.log(join(out, 'index.html'))
 console.log(join(out, 'summary.md'))
