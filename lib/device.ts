@@ -16,6 +16,9 @@ export const DEVICE_TOPIC = 'sensor.raw'
 /** Out of range: the event for other programs, beside the alarm's own transitions. */
 export const DEVICE_ALERT_TOPIC = 'sensor.alert'
 
+/** The factory section that devices stand in: they measure their surroundings and belong to no machine. */
+export const DEVICE_SECTION = 'iot'
+
 const CHANNELS = ['temperature', 'humidity'] as const
 /** A channel's name still has to be a sensor id of at most 64 characters. */
 const DEVICE_ID = /^[A-Za-z0-9._:-]{1,52}$/
@@ -34,7 +37,7 @@ export function faultOf(m: DeviceMessage): string | null {
 
 /** Both sides of Kafka make the same two readings of a message: two channels of one device, each a sensor of its own. */
 export function readingsOf(m: DeviceMessage): [Reading, Reading] {
-  const location: Location = { factorySection: 'iot', machineId: m.id, zone: 'devices' }
+  const location: Location = { factorySection: DEVICE_SECTION, machineId: m.id, zone: 'devices' }
   const together = { temperature: m.temperature + 0, humidity: m.humidity + 0 } // -0 becomes 0
   return [channelOf(m, 'temperature', location, together), channelOf(m, 'humidity', location, together)]
 }

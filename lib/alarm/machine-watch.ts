@@ -1,5 +1,6 @@
 import { equipment } from '../detect/equipment.ts'
 import { ask, type Database, type Transaction } from '../db/connect.ts'
+import { DEVICE_SECTION } from '../device.ts'
 import { log } from '../log.ts'
 import { sleep } from '../run.ts'
 import type { Micros } from '../time.ts'
@@ -100,7 +101,7 @@ async function meetMachines({ sql }: Pick<Database, 'sql'>, ready: Micros): Prom
       insert into machines (factory_section, machine_id, next_minute)
       select factory_section, machine_id, greatest(date_trunc('minute', min(first_seen_at)),
         timestamptz 'epoch' + ${ready} * interval '1 microsecond' - interval '1 day')
-      from sensors s where machine_id <> ''
+      from sensors s where machine_id <> '' and factory_section <> ${DEVICE_SECTION}
         and not exists (select from machines m where m.factory_section = s.factory_section and m.machine_id = s.machine_id)
       group by 1, 2 having count(distinct sensor_id) > 1
       on conflict do nothing`,

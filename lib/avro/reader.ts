@@ -93,7 +93,7 @@ export function createReader<T extends { ts: number }>(
       const plan = plans.get(id)
       if (plan instanceof Unreadable) return plan
       if (!plan) {
-        if (id < 1 || absent.has(id)) {
+        if (id < 1 || (absent.get(id) ?? 0) > now()) {
           return new Unreadable('unknown_schema', `names schema ${id}, which the registry does not know`)
         }
         throw new SchemaPending(`Cannot read a message of schema ${id}: ${away}`)
