@@ -62,10 +62,10 @@ export interface SamplerOptions {
 }
 
 const TICK_MS = 1000
-/** a notification waits this long for others that belong to it */
-const QUICK_MS = 50
-/** and a storm of them makes at most five quick rounds a second */
-const STORM_MS = 150
+/** between two rounds others have their turn */
+const BREATH_MS = 2
+/** An alarm is shown at once; a storm of them takes a third of the time at most. */
+const STORM_PAUSE = { times: 2, mostMs: 150 }
 /** While nobody looks every second round is saved; incidents are still noticed in time. */
 const UNWATCHED_TICK_MS = 2000
 const WATCHED_MS = 15_000
@@ -324,14 +324,15 @@ export function createSampler(options: SamplerOptions): Sampler {
             nextFull = clock() + (isFast ? TICK_MS : UNWATCHED_TICK_MS)
             await sampleOnce()
           } else if (alertsChanged || rebalancesChanged) {
+            const started = clock()
             await quickRound()
             show()
-            await sleep(STORM_MS, signal)
+            await sleep(Math.min(STORM_PAUSE.mostMs, STORM_PAUSE.times * (clock() - started)), signal)
           }
         } catch (error) {
           log.error('sample.failed', { error: error instanceof Error ? error : String(error) })
         }
-        await sleep(QUICK_MS, signal)
+        await sleep(BREATH_MS, signal)
         if (alertsChanged || rebalancesChanged) continue
         await Promise.race([
           sleep(Math.max(0, nextFull - clock()), signal),
