@@ -116,7 +116,7 @@ slow_network() {
   local part port proxy
   for part in kafka1 kafka2 kafka3 postgres; do
     port=$(port_of "$part")
-    proxy=$((port + 5))
+    proxy=$(proxy_port "$port")
     setsid "$BUN" chaos/act/proxy.ts "$proxy" "$port" --latency "$1" --jitter "$2" --rate "$3" >"$MINE/proxy-$part.log" 2>&1 &
     echo $! >"$MINE/proxy-$part.pid"
     for _ in $(seq 50); do
@@ -128,11 +128,12 @@ slow_network() {
     ss -K dst ::1 dport = "$port" >/dev/null 2>&1 || true
   done
 }
+proxy_port() { echo $(($1 + 507)); } # beside all ports of ours
 quick_network() {
   local part port
   for part in kafka1 kafka2 kafka3 postgres; do
     port=$(port_of "$part")
-    while iptables -w -t nat -D OUTPUT -o lo -p tcp ! -s 127.0.0.77 --dport "$port" -j REDIRECT --to-ports $((port + 5)) 2>/dev/null; do :; done
+    while iptables -w -t nat -D OUTPUT -o lo -p tcp ! -s 127.0.0.77 --dport "$port" -j REDIRECT --to-ports "$(proxy_port "$port")" 2>/dev/null; do :; done
     if [ -e "$MINE/proxy-$part.pid" ]; then
       end_ours "$(cat "$MINE/proxy-$part.pid")"
       rm -f "$MINE/proxy-$part.pid"

@@ -16,7 +16,7 @@ need_root 'slow the network'
 
 heals quick_network
 strike "$opt_latency ± $opt_jitter ms each way, $opt_bytes bytes/s" slow_network "$opt_latency" "$opt_jitter" "$opt_bytes"
-effect 20 slow $((opt_latency * 2))
+effect 20 slow $(((opt_latency - opt_jitter) * 2))
 effect 30 stored "$opt_rate"
 outage
 effect 1 members "$MEMBERS"

@@ -37,8 +37,7 @@ export interface Sample {
       stopped: boolean
     }[]
     backends: number[]
-    /** events of the system since the observer came, by name */
-    events: Record<string, number>
+    /** alarms raised since the observer came */
     alarms: number
     /** readings stored since then whose time cannot be right; −1 where nobody asked */
     wrongTimes: number

@@ -33,7 +33,6 @@ export function sample(t: number, change: Partial<Sample> = {}): Sample {
         stopped: false,
       })),
       backends: [11, 12, 13],
-      events: {},
       alarms: 0,
       wrongTimes: -1,
     },
