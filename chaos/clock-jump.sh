@@ -22,7 +22,7 @@ strike 'its clock goes thirty days ahead' jump $((30 * 86400))
 effect 15 wrong-times 100
 effect 15 stored "$opt_rate"
 outage
-effect 1 alarms-at-most 20
+effect 1 alarms-at-most 60 # what the load itself raises in that time
 heal
 recovered 15
 verdict

@@ -116,6 +116,9 @@ start_load() { # NAME RATE
     run_container "$1" -e "PRODUCER_ID=$1" -e SENSOR_TYPE= -e LOG_LEVEL=WARN -- temperature-sensor producer.ts --rate "$2"
   fi
 }
+start_load_in() { # DIR NAME RATE
+  run_container "$2" -e "PRODUCER_ID=$2" -e SENSOR_TYPE= -e LOG_LEVEL=WARN -v "$1:/data/spool" -- temperature-sensor producer.ts --rate "$3"
+}
 kill_load() { docker kill "$(cat "$MINE/$1.container")" >/dev/null; }
 stop_load() {
   [ -e "$MINE/$1.container" ] || return 0

@@ -26,12 +26,11 @@ case $opt_what in
     effect 10 acked "$opt_rate"
     ;;
   spool)
-    small_spool cramped 8
-    start_load cramped "$opt_rate"
-    heals stop_load cramped
-    until_seen 30 begin rate cramped 10 >/dev/null || die 1 'Cannot begin: the producer on the small disk accepts nothing'
+    cramped=cramped-$$
+    start_cramped "$cramped" "$opt_rate" 8
+    until_seen 30 begin rate "$cramped" 10 >/dev/null || die 1 'Cannot begin: the producer on the small disk accepts nothing'
     strike 'the disk of a spool is full' fill_disk spool
-    effect 30 accepted-stands cramped 4
+    effect 30 accepted-stands "$cramped" 4
     ;;
   *) die 2 "Cannot fill \"$opt_what\": --what must be broker, database or spool" ;;
 esac

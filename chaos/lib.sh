@@ -274,20 +274,22 @@ big_disk() { # PART DIR
   fi
   start_part "$1"
 }
-# A producer's spool is one file beside the others': a link to a small disk is enough, SQLite keeps the rest there.
-small_spool() { # PRODUCER MIB
-  local dir=$MINE/disk file=$SPOOL_DIR/$1.sqlite
-  mkdir -p "$dir"
-  heals big_spool "$1"
-  if [ -e "$file" ]; then mv "$file"* "$dir.old" 2>/dev/null || true; fi
-  mount -t tmpfs -o "size=$2m" tmpfs "$dir"
-  ln -s "$dir/$1.sqlite" "$file"
-}
-big_spool() {
+# A producer whose spool lies on a small disk of its own; a link beside the other spools lets the observer look into it.
+start_cramped() { # PRODUCER RATE MIB
   local dir=$MINE/disk
+  mkdir -p "$dir"
+  heals keep_spool "$1"
+  mount -t tmpfs -o "size=$3m" tmpfs "$dir"
+  chown --reference="$SPOOL_DIR" "$dir"
+  ln -s "$dir/$1.sqlite" "$SPOOL_DIR/$1.sqlite"
+  heals stop_load "$1"
+  heals empty_disk spool
+  start_load_in "$dir" "$1" "$2"
+}
+# Its record goes to where the others are: the ledger must know what it has accepted.
+keep_spool() {
   rm -f "$SPOOL_DIR/$1.sqlite"
-  cp -a "$dir/$1".sqlite* "$SPOOL_DIR/"
-  umount "$dir"
+  cp -a "$MINE/disk/$1".sqlite* "$SPOOL_DIR/" && umount "$MINE/disk"
 }
 disk_of() { if [ "$1" = spool ]; then echo "$MINE/disk"; else data_of "$1"; fi; }
 fill_disk() { dd if=/dev/zero "of=$(disk_of "$1")/filler" bs=64k 2>/dev/null || true; }

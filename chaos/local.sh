@@ -40,6 +40,7 @@ start_load() { # NAME RATE
   PRODUCER_ID=$1 LOG_LEVEL=WARN setsid "$BUN" run producer.ts --rate "$2" </dev/null >>"$MINE/$1.log" 2>&1 &
   echo $! >"$MINE/$1.pid"
 }
+start_load_in() { SPOOL_DIR=$1 start_load "$2" "$3"; } # DIR NAME RATE
 kill_load() { kill -KILL "$(cat "$MINE/$1.pid")" && rm -f "$MINE/$1.pid"; }
 stop_load() {
   [ -e "$MINE/$1.pid" ] || return 0
