@@ -30,7 +30,7 @@ export interface BaselineRule {
   /** sensors slower than this are left alone */
   readonly slowestMicros: number
 }
-export const DEFAULT_BASELINE_RULE: BaselineRule = { threshold: 5.5, slowestMicros: 15e6 }
+export const DEFAULT_BASELINE_RULE: BaselineRule = { threshold: 5.3, slowestMicros: 15e6 }
 
 export interface BaselineState {
   readonly bytes: Uint8Array
@@ -55,6 +55,12 @@ const SCALE_RATE = 0.001
 const QUANTILE = 0.87
 /** that quantile of a normal deviation's size */
 const QUANTILE_AT = 1.514
+/** the size that one reading in 50 reaches: 1.54 times the quantile for a bell curve, 1.6 with faults in it, 1.85 for a fat tail */
+const TAIL_QUANTILE = 0.98
+const PLAIN_TAIL = 1.54
+const FAT = 1.68
+/** further out than so many deviations a single reading says no more to a mean */
+const HEARD = 4
 /** one step of a scale, towards the quantile */
 const SCALE_STEP = 2 / QUANTILE_AT
 const SCALES_KNOWN = 200
@@ -103,7 +109,8 @@ const INTERVAL = 8
 const SLOPE = 9
 const MEAN = SLOPE + LEVELS.length
 const SCALE = MEAN + MEANS.length
-const SMALL = SCALE + MEANS.length
+const TAIL = SCALE + MEANS.length
+const SMALL = TAIL + 1
 const BYTES = 8 * (NUMBERS + BLOCKS) + 4 * SMALL
 
 export const baseline: Detector<BaselineState, BaselineRule> = {
@@ -148,10 +155,11 @@ function step(state: BaselineState, { at, value }: Sample, rule: BaselineRule): 
   const relative = deviation > 0 ? Math.min(36, (off / deviation) ** 2) : 1
   s[POWER]! += NOISE * (relative - s[POWER]!)
   const root = Math.cbrt(s[POWER]!) // nearly normal where the noise is (Wilson and Hilferty)
-  const restless =
-    Math.max(0, root - s[POWER_ROOT]!) /
-    Math.sqrt(Math.max(s[POWER_VARIANCE]!, PLAIN_POWER_VARIANCE)) /
-    (RESTLESS_SKEW * (1 + RESTLESS_YOUNG / n))
+  const restless = isFat(s)
+    ? 0
+    : Math.max(0, root - s[POWER_ROOT]!) /
+      Math.sqrt(Math.max(s[POWER_VARIANCE]!, PLAIN_POWER_VARIANCE)) /
+      (RESTLESS_SKEW * (1 + RESTLESS_YOUNG / n))
   learnSteps(state, value, paused)
 
   const active = s[ACTIVE_FOR]! > 0
@@ -159,6 +167,7 @@ function step(state: BaselineState, { at, value }: Sample, rule: BaselineRule): 
   const away = distance(s, loudest)
   const size = Math.max(away, restless)
   learnScales(state.small, root, active ? 0.1 : size > SUSPICIOUS && n > LEARNING ? 0.2 : 1)
+  learnTail(s, active)
   const expected = d[LEVEL]!
   learnLevels(state, value, active)
   d[PREVIOUS] = value
@@ -187,22 +196,31 @@ function step(state: BaselineState, { at, value }: Sample, rule: BaselineRule): 
 
 /** Smooths the deviations from each level; answers which is the largest in its own scale. */
 function smooth({ numbers: d, small: s }: BaselineState, value: number): number {
+  const most = s[SCALE]! > 0 ? HEARD * s[SCALE]! : Infinity
   let loudest = 0
-  let most = -1
+  let largest = -1
   for (let k = 0; k < MEANS.length; k++) {
     const { level, rate } = MEANS[k]!
-    s[MEAN + k]! += rate * (value - d[LEVEL + level]! - s[MEAN + k]!)
+    const off = value - d[LEVEL + level]!
+    const heard = rate === 1 || s[COUNT]! <= LEARNING ? off : Math.max(-most, Math.min(most, off))
+    s[MEAN + k]! += rate * (heard - s[MEAN + k]!)
     const size = distance(s, k)
-    if (size > most) {
-      most = size
+    if (size > largest) {
+      largest = size
       loudest = k
     }
   }
   return loudest
 }
 
+/** Single readings of a sensor with a fat tail say nothing, nor does how much it moves; its means still do. */
+function isFat(s: Float32Array): boolean {
+  return s[TAIL]! > FAT * QUANTILE_AT * s[SCALE]!
+}
+
 /** In deviations; a sensor that never moved has none, so any move is far. */
 function distance(s: Float32Array, k: number): number {
+  if (k === 0 && isFat(s)) return 0
   const size = Math.abs(s[MEAN + k]!)
   const scale = s[SCALE + k]! * (1 + YOUNG_MEAN / (s[COUNT]! * MEANS[k]!.rate))
   return scale > 0 ? size / scale : size === 0 ? 0 : 1e3
@@ -244,6 +262,14 @@ function learnScales(s: Float32Array, root: number, weight: number): void {
   s[POWER_ROOT]! += rate * away
   s[POWER_VARIANCE]! +=
     rate * (Math.min(away * away, CLIP * (s[POWER_VARIANCE]! || 0.02)) - s[POWER_VARIANCE]!)
+}
+
+/** How far out one reading in 50 is. Of a fault only the first reading counts. */
+function learnTail(s: Float32Array, active: boolean): void {
+  if (s[COUNT]! <= SCALES_KNOWN) s[TAIL] = PLAIN_TAIL * QUANTILE_AT * s[SCALE]!
+  else if (!active)
+    s[TAIL]! *=
+      1 + SCALE_RATE * SCALE_STEP * (Math.abs(s[MEAN]!) > s[TAIL]! ? TAIL_QUANTILE : TAIL_QUANTILE - 1)
 }
 
 /** The levels go on as they were heading; every eighth reading each is taught by a block that is some time ago. */

@@ -48,6 +48,20 @@ test('a wild sensor is left to the adaptive detector', () => {
   expect(wild.slice(3000).filter((v) => v.score >= 0.5)).toEqual([])
 })
 
+test('a fat tail raises little, and a shift in it is found all the same', () => {
+  // Student's t with five degrees of freedom, deviation 1.3: one reading in 600 lies five deviations out
+  const fat = (i: number) => {
+    let power = 0
+    for (let k = 1; k <= 5; k++) power += noise.gauss(k, i) ** 2
+    return noise.gauss(7, i) / Math.sqrt(power / 5)
+  }
+  const length = 60_000
+  const begins = length - 200
+  const verdicts = watch(length, (_v, i) => 20 + fat(i) + (i >= begins ? 4 : 0))
+  expect(verdicts.slice(0, begins).filter((v) => v.score >= 0.5).length).toBeLessThan(12)
+  expect(verdicts.slice(begins).findIndex((v) => v.score >= 0.5)).toBeGreaterThanOrEqual(0)
+})
+
 test('a slow sensor is left to the adaptive detector', () => {
   expect(watch(3000, (v, i) => (i > from ? v + 20 : v), 300).filter((v) => v.active)).toEqual([])
 })
