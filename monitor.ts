@@ -8,8 +8,9 @@ import { clusterOf, clusterView, kafkaClients } from './lib/kafka/client.ts'
 import { log } from './lib/log.ts'
 import { createApp } from './lib/monitor/app.ts'
 import { openDatabase } from './lib/monitor/database.ts'
-import { limitsInForce, rulesInForce, sourceTopics } from './lib/monitor/plan.ts'
+import { limitsInForce, sourceTopics } from './lib/monitor/plan.ts'
 import { createMetrics } from './lib/monitor/metrics.ts'
+import { createLedger } from './lib/monitor/incident/ledger.ts'
 import { createRecorder } from './lib/monitor/incident/recorder.ts'
 import { keepRollups } from './lib/monitor/rollups.ts'
 import { guardOf, serve } from './lib/monitor/serve.ts'
@@ -41,7 +42,8 @@ await run('monitor', async (signal) => {
     },
   })
   // until the first consumer has made a version, what the file says
-  const ofFile = createRules(0, parseBook(bookOfFile(config), config.RULES_FILE))
+  const fileBook = bookOfFile(config)
+  const ofFile = createRules(0, parseBook(fileBook, config.RULES_FILE))
   const rules = () => (books.latest().version === 0 ? ofFile : books.latest())
   const cluster = clusterView(kafkaClients({ ...clusterOf(config), clientId: 'monitor' }))
   const streams = createStreams({
@@ -59,7 +61,7 @@ await run('monitor', async (signal) => {
     lineTargets,
     isWatched: () => streams.count() > 0,
   })
-  const recorder = createRecorder(database.sql)
+  const recorder = createRecorder(database.sql, createLedger(config.SPOOL_DIR))
   sampler.onSnapshot(recorder.observe)
   sampler.onSnapshot(() => streams.tick())
   const metrics = createMetrics({
@@ -74,7 +76,7 @@ await run('monitor', async (signal) => {
     streams,
     metrics,
     lineTargets,
-    rules: () => rulesInForce(config, rules()),
+    bookOfFile: fileBook,
     alertTopic: config.ALERT_TOPIC,
     version: packageJson.version,
     onChange: sampler.hurry,

@@ -214,7 +214,7 @@ create table out_of_service (
   constraint reason_is_given CHECK ((reason <> ''::text))
 );
 grant delete, insert, select, update on out_of_service to monitor;
-grant select on out_of_service to consumer;
+grant delete, select on out_of_service to consumer;
 
 create table outbox (
   entry bigint not null generated always as identity,

@@ -5,7 +5,7 @@ import { environment, type Config } from '../config.ts'
 import { ask, type Database, type Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { EXIT, sleep, Stop } from '../run.ts'
-import { parseBook } from './rulebook.ts'
+import { parseBook, type RuleBookText } from './rulebook.ts'
 import { createRules, NO_RULES, type Rules } from './rules.ts'
 
 /** Who writes the versions that come from config/rules.yaml and .env. */
@@ -22,7 +22,7 @@ export interface BookRow {
 }
 
 /** The book of the file, with the variables that it names put in; checked. */
-export function bookOfFile(config: Pick<Config, 'RULES_FILE'>): unknown {
+export function bookOfFile(config: Pick<Config, 'RULES_FILE'>): RuleBookText {
   // as named, or from the project's folder where a program was started elsewhere
   const file = existsSync(config.RULES_FILE) ? config.RULES_FILE : join(ROOT, config.RULES_FILE)
   if (!existsSync(file))
@@ -39,7 +39,7 @@ export function bookOfFile(config: Pick<Config, 'RULES_FILE'>): unknown {
   }
   const book = withVariables(yaml, config)
   parseBook(book, config.RULES_FILE)
-  return book
+  return book as RuleBookText
 }
 
 /** `$NAME` becomes what the environment says. */
@@ -83,7 +83,7 @@ export async function seedBook(sql: Sql, config: Config): Promise<number | null>
 
 /**
  * A new version by a person. Checked as a whole (Stop, 78, naming every fault); comes into force on every partition within seconds. Returns its version;
- * the version in force where nothing differs. `basedOn`: refused (null) where somebody else was faster.
+ * the version in force where nothing differs. `basedOn` (0: there was none): refused (null) where somebody else was faster.
  */
 export async function proposeBook(
   sql: Sql,
@@ -98,7 +98,7 @@ export async function proposeBook(
     sql.begin(async (tx) => {
       await tx`select pg_advisory_xact_lock(hashtext('rule books'))`
       const [last] = await tx<BookRow[]>`select version, book from rule_books order by version desc limit 1`
-      if (basedOn !== undefined && last?.version !== basedOn) return null
+      if (basedOn !== undefined && (last?.version ?? 0) !== basedOn) return null
       if (last && isDeepStrictEqual(last.book, JSON.parse(JSON.stringify(book)))) return last.version
       const [row] = await tx<{ version: number }[]>`
         insert into rule_books (book, author, reason)

@@ -2,7 +2,8 @@ import { ask, type Database, type Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { sleep } from '../run.ts'
 import { alarmId } from './id.ts'
-import { tell } from './group.ts'
+import { returnToService } from './service.ts'
+import { tell } from './tell.ts'
 
 /**
  * What happens to alarms by the clock alone: a shelf that has reached its end is lifted, a sensor comes back into
@@ -37,14 +38,16 @@ export async function runCaretaker(options: CaretakerOptions, signal: AbortSigna
 export async function careOnce(options: CaretakerOptions): Promise<void> {
   const [due] = await ask('look for what time has brought', lookForDue(options.database.sql))
   if (due?.shelves) await liftShelves(options)
+  if (due?.sensors) await returnSensors(options)
   if (due?.down) await raiseProducers(options)
   if (due?.back) await clearProducers(options)
 }
 
 /** One question of every look: mostly there is nothing to do. */
 function lookForDue(sql: Sql) {
-  return sql<{ shelves: boolean; down: boolean; back: boolean }[]>`
+  return sql<{ shelves: boolean; sensors: boolean; down: boolean; back: boolean }[]>`
     select exists (select 1 from alerts where shelved_until <= now() and (active or not acknowledged)) as shelves,
+      exists (select 1 from out_of_service where until <= now()) as sensors,
       exists (${downProducers(sql)}) as down, exists (${backProducers(sql)}) as back`
 }
 
@@ -56,18 +59,19 @@ async function liftShelves({ database, consumerId, alertTopic }: CaretakerOption
         update alerts set shelved_until = null, updated_at = now(),
           suppressed = case when suppressed = 'shelved' then null else suppressed end
         where shelved_until <= now() and (active or not acknowledged) returning alert_id`
-      for (const { alert_id } of lifted)
-        await tell(
-          tx,
-          alert_id,
-          'unshelved',
-          new Date().toISOString(),
-          consumerId,
-          alertTopic,
-          'its time is over',
-        )
-      await tx`select pg_notify('alerts', '')`
+      await tell(
+        tx,
+        lifted.map((one) => one.alert_id),
+        { transition: 'unshelved', actor: consumerId, reason: 'its time is over', alertTopic },
+      )
     }),
+  )
+}
+
+async function returnSensors({ database, consumerId, alertTopic }: CaretakerOptions): Promise<void> {
+  await ask(
+    'return sensors to service',
+    database.sql.begin((tx) => returnToService(tx, null, 'its time is over', { by: consumerId, alertTopic })),
   )
 }
 
@@ -123,8 +127,8 @@ async function raiseProducers({ database, consumerId, alertTopic }: CaretakerOpt
             '{"factory_section":"","machine_id":"","zone":""}', ${consumerId}, ${description}, ${PRODUCER_RULE}, 0,
             ${JSON.stringify(why)}::text::jsonb, ${source.topic}, 0, ${source.offset})
           on conflict (alert_id) do nothing returning 1`
-        if (made.length > 0) await tell(tx, id, 'raised', new Date().toISOString(), consumerId, alertTopic)
-        await tx`select pg_notify('alerts', '')`
+        if (made.length > 0)
+          await tell(tx, [id], { transition: 'raised', actor: consumerId, reason: description, alertTopic })
       }),
     )
   }
@@ -139,16 +143,12 @@ async function clearProducers({ database, consumerId, alertTopic }: CaretakerOpt
         const done = await tx`update alerts set active = false, cleared_at = now(), updated_at = now()
           where alert_id = ${alert_id} and active returning 1`
         if (done.length > 0)
-          await tell(
-            tx,
-            alert_id,
-            'cleared',
-            new Date().toISOString(),
-            consumerId,
+          await tell(tx, [alert_id], {
+            transition: 'cleared',
+            actor: consumerId,
+            reason: 'it is heard again',
             alertTopic,
-            'it is heard again',
-          )
-        await tx`select pg_notify('alerts', '')`
+          })
       }),
     )
 }

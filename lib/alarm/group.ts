@@ -1,7 +1,7 @@
 import type { Transaction } from '../db/connect.ts'
 import type { RaisedAlarm } from './alarm.ts'
 import { alarmId } from './id.ts'
-import { enqueue, writeJournal } from './journal.ts'
+import { tell } from './tell.ts'
 
 /**
  * Flood control: a machine that fails makes all its sensors speak; the operator gets one alarm of the machine. From the
@@ -111,7 +111,13 @@ async function raiseGroup(
   await tx`update alerts set group_id = ${id}
     where alert_id in (select value::uuid from jsonb_array_elements_text(${JSON.stringify(members.map((m) => m.alert_id))}::text::jsonb))
       and group_id is null`
-  await tell(tx, id, 'raised', alarm.timestamp, alarm.detected_by, alertTopic)
+  await tell(tx, [id], {
+    transition: 'raised',
+    at: alarm.timestamp,
+    actor: alarm.detected_by,
+    reason: description,
+    alertTopic,
+  })
   return id
 }
 
@@ -124,38 +130,13 @@ export async function endGroups(tx: Transaction, ids: readonly string[], alertTo
       where alert_id = ${id} and active and not exists (select 1 from alerts m where m.group_id = ${id} and m.active)
       returning detected_by, cleared_at as at`
     const [row] = ended
-    if (row) await tell(tx, id, 'cleared', row.at.toISOString(), row.detected_by, alertTopic)
+    if (row)
+      await tell(tx, [id], {
+        transition: 'cleared',
+        at: row.at.toISOString(),
+        actor: row.detected_by,
+        reason: 'the last of its alarms has ended',
+        alertTopic,
+      })
   }
-}
-
-/** Journal and outbox from the row as it is. */
-export async function tell(
-  tx: Transaction,
-  id: string,
-  transition: string,
-  at: string,
-  actor: string,
-  alertTopic: string,
-  reason?: string,
-): Promise<void> {
-  const [a] = await tx<Record<string, unknown>[]>`
-    select alert_id, sensor_id, sensor_type, anomaly_type, severity, sensor_value, sensor_unit, sensor_alert_level,
-      location, detected_by, description, late, rule_id, rule_version, topic, partition, "offset", suppressed
-    from alerts where alert_id = ${id}`
-  if (!a) return
-  const { rule_id, rule_version, topic, partition, offset, suppressed, ...rest } = a
-  const sensor = String(a.sensor_id)
-  const said = reason ?? String(a.description)
-  await writeJournal(tx, [
-    { alert_id: id, sensor_id: sensor, rule_id: String(rule_id), transition, at, actor, reason: said },
-  ])
-  const payload = {
-    ...rest,
-    timestamp: at,
-    state: transition,
-    rule: { id: rule_id, version: rule_version },
-    source: { topic, partition, offset },
-    ...(suppressed ? { suppressed } : {}),
-  }
-  await enqueue(tx, [{ topic: alertTopic, key: sensor, alert_id: id, payload }])
 }

@@ -1,5 +1,5 @@
 import { ask, type Sql } from '../db/connect.ts'
-import { tell } from './group.ts'
+import { tell } from './tell.ts'
 
 /**
  * A new baseline for a machine, after maintenance or a changed load: an operator's act. What was learnt is forgotten, its
@@ -38,7 +38,12 @@ export async function rebaselineMachine(sql: Sql, act: Rebaseline): Promise<numb
         const ended = await tx`
           update alerts set active = false, cleared_at = now(), updated_at = now() where alert_id = ${alert_id} and active returning 1`
         if (ended.length > 0)
-          await tell(tx, alert_id, 'cleared', new Date().toISOString(), act.by, act.alertTopic, said)
+          await tell(tx, [alert_id], {
+            transition: 'cleared',
+            actor: act.by,
+            reason: said,
+            alertTopic: act.alertTopic,
+          })
       }
       await tx`select pg_notify('alerts', '')`
       return rows.length

@@ -195,17 +195,34 @@ export const rulebook = z
 export type RuleBookText = z.input<typeof rulebook>
 export type RuleBook = z.infer<typeof rulebook>
 
+/** Every fault of a book, by its place, with the id of its rule; none: it can be used. */
+export function bookFaults(given: unknown): { field: string; message: string }[] {
+  const rules = (given as { rules?: { id?: unknown }[] } | null)?.rules
+  return (rulebook.safeParse(given).error?.issues ?? []).map(({ path, message }) => {
+    const id = path[0] === 'rules' && typeof path[1] === 'number' ? rules?.[path[1]]?.id : undefined
+    const place = path.join('.') || 'the book'
+    return { field: typeof id === 'string' ? `${id}: ${place}` : place, message }
+  })
+}
+
 /** Checks a book. Throws Stop (78) that names every fault, with the id of its rule. */
 export function parseBook(given: unknown, from: string): RuleBook {
   const parsed = rulebook.safeParse(given)
   if (parsed.success) return parsed.data
-  const rules = (given as { rules?: { id?: unknown }[] } | null)?.rules
-  const faults = parsed.error.issues.map(({ path, message }) => {
-    const id = path[0] === 'rules' && typeof path[1] === 'number' ? rules?.[path[1]]?.id : undefined
-    return `  ${typeof id === 'string' ? `${id}: ` : ''}${path.join('.') || 'the book'} ${message}`
-  })
+  const faults = bookFaults(given).map(({ field, message }) => `  ${field} ${message}`)
   throw new Stop(
     `Cannot use the rule book ${from}: it has ${faults.length} fault(s)\n${faults.join('\n')}`,
     EXIT.config,
   )
+}
+
+/** The book with other values in one rule; null where it has no rule of that id. Not checked. */
+export function withRule(
+  book: RuleBookText,
+  id: string,
+  fields: Readonly<Record<string, unknown>>,
+): RuleBookText | null {
+  if (!book.rules.some((one) => one.id === id)) return null
+  const rules = book.rules.map((one) => (one.id === id ? { ...one, ...fields } : one))
+  return { ...book, rules: rules as RuleBookText['rules'] }
 }

@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os'
 import { bookOfFile, listBooks, proposeBook, type BookRow } from '../alarm/books.ts'
-import { parseBook, type RuleBookText } from '../alarm/rulebook.ts'
+import { parseBook, withRule, type RuleBookText } from '../alarm/rulebook.ts'
 import { parseConfig } from '../config.ts'
 import { closeSql, connect, type Sql } from '../db/connect.ts'
 import { EXIT, Stop } from '../run.ts'
@@ -105,16 +105,12 @@ async function change(
   who: { by: string; reason: string },
 ): Promise<number> {
   const row = await read(sql, undefined)
-  const book = row.book as RuleBookText
-  if (!book.rules.some((rule) => rule.id === id))
+  const changed = withRule(row.book as RuleBookText, id, fields)
+  if (changed === null)
     throw new Stop(
       `Cannot change rule ${id}: the book has none of this id: see bun run rules show`,
       EXIT.usage,
     )
-  const changed = {
-    ...book,
-    rules: book.rules.map((rule) => (rule.id === id ? { ...rule, ...fields } : rule)),
-  }
   return said(await proposeBook(sql, changed, who.by, who.reason, row.version))
 }
 

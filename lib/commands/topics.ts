@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../config.ts'
 import { ask, closeSql, connect, learnRoles } from '../db/connect.ts'
 import { acceptNewLog } from '../ingest/accept.ts'
+import { grant, grantsOf } from '../kafka/acls.ts'
 import { clusterOf, clusterView, type ClusterView, kafkaClients } from '../kafka/client.ts'
 import {
   createMissing,
@@ -19,6 +20,7 @@ const HELP = `bun run topics: makes the topics that are missing and compares all
   --list             only compares, makes nothing
   --accept-new-log TOPIC   the topic was re-created, or the cluster is another one: storing goes on at the start of
                      the log that is there now (the consumers stand still until this is said)
+  --grant            gives the users producer, consumer and monitor the least rights that they need, and nothing else
   --json             the report as JSON
   --wait SECONDS     how long to wait for the brokers (default 60)
   --help             this text
@@ -39,6 +41,12 @@ await run('topics', async (signal) => {
   try {
     const clusterId = await waitForBrokers(view, replication, flags.waitMs, signal)
     if (flags['accept-new-log']) return await accept(config, view, clusterId, flags['accept-new-log'])
+    if (flags.grant) {
+      const grants = grantsOf(config)
+      await grant(view, grants)
+      console.log(`${grants.length} rights granted`)
+      return EXIT.ok
+    }
     const created = flags.list ? new Set<string>() : await createMissing(view, plan, replication)
     if (!flags.list) await waitForCoordinator(view, config.CONSUMER_GROUP, flags.waitMs, signal)
     // A broker that has not heard of a new topic yet does not list it.
@@ -67,6 +75,7 @@ function parse() {
       options: {
         list: { type: 'boolean' },
         'accept-new-log': { type: 'string' },
+        grant: { type: 'boolean' },
         json: { type: 'boolean' },
         wait: { type: 'string', default: '60' },
         help: { type: 'boolean' },

@@ -121,6 +121,11 @@ function step({ numbers: s }: VibrationState, { at, value }: Sample, rule: Vibra
   }
 }
 
+/** The zone of one value, without memory: for a mean that somebody else has made. */
+export function zoneOfValue(value: number, machine: MachineClass): Zone {
+  return ZONES[zoneFrom(0, value, MACHINE_CLASSES[machine]) as 0 | 1 | 2 | 3]
+}
+
 export function zoneOf({ numbers }: VibrationState): Zone {
   return ZONES[numbers[ZONE]! as 0 | 1 | 2 | 3]
 }

@@ -1,5 +1,6 @@
 import { Hono, type Context, type MiddlewareHandler } from 'hono'
 import { z } from 'zod'
+import type { RuleBookText } from '../alarm/rulebook.ts'
 import type { Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { alarmEndpoints } from './api/alarms.ts'
@@ -8,6 +9,8 @@ import { lineEndpoints } from './api/lines.ts'
 import { liveEndpoints } from './api/live.ts'
 import { logbookEndpoints } from './api/logbook.ts'
 import { machineEndpoints } from './api/machines.ts'
+import { ruleEndpoints } from './api/rules.ts'
+import { serviceEndpoints } from './api/service.ts'
 import { sensorEndpoints } from './api/sensors.ts'
 import { json, register } from './endpoint.ts'
 import { exportEndpoints } from './export.ts'
@@ -18,7 +21,6 @@ import type { Metrics } from './metrics.ts'
 import { openApi } from './openapi.ts'
 import { problemPage } from './page/problem.ts'
 import { servePages } from './pages.ts'
-import type { Rule } from './plan.ts'
 import { parseQuery, Problem, problemResponse } from './problem.ts'
 import { readPublicFiles } from './public.ts'
 import { createRecall } from './recall.ts'
@@ -38,8 +40,9 @@ export interface AppOptions {
   sql: () => Sql
   streams: Streams
   metrics: Metrics
-  rules: () => Rule[]
   lineTargets?: LineTargets
+  /** the rules in force until a consumer has made the first version */
+  bookOfFile: RuleBookText
   alertTopic: string
   version: string
   /** somebody changed an alarm: the sampler may look at once */
@@ -66,17 +69,18 @@ export function createApp(options: AppOptions): Hono {
   const incidents = { sql, recall, clock, recent: options.recentIncidents }
   const lines = { current, sql, recall, targets: options.lineTargets ?? LINE_TARGETS }
   const write = createWrite(outage, options.onChange)
+  const rules = { sql, recall, write, bookOfFile: options.bookOfFile }
   const endpoints = [
     ...liveEndpoints(current),
     ...alarmEndpoints({
       sql,
       recall,
-      outage,
+      write,
       clock,
       alertTopic: options.alertTopic,
-      rules: options.rules,
-      onChange: options.onChange,
     }),
+    ...ruleEndpoints(rules),
+    ...serviceEndpoints({ current, sql, write, clock, alertTopic: options.alertTopic }),
     ...sensorEndpoints({ current, sql, recall, clock }),
     ...lineEndpoints(lines),
     ...machineEndpoints({ sql, recall, write, alertTopic: options.alertTopic }),
@@ -120,7 +124,7 @@ export function createApp(options: AppOptions): Hono {
 
   serveLogin(app, options.identity)
   for (const e of endpoints) register(app, e, options.checkAnswers)
-  servePages(app, { current, sql, recall, views, clock, openApi: description, incidents, lines })
+  servePages(app, { current, sql, recall, views, clock, openApi: description, incidents, lines, rules })
 
   app.get('/openapi.json', (c) => json(c, description))
   app.get('/metrics', async (c) =>

@@ -1,5 +1,5 @@
 import { presentAlert } from './present.ts'
-import type { Snapshot } from './snapshot.ts'
+import type { Sensor, Snapshot } from './snapshot.ts'
 import type { Change, Feed } from './stream.ts'
 
 /**
@@ -15,27 +15,14 @@ export function createDataFeed(current: () => Snapshot, now: () => number = Date
     const snapshot = current()
     if (snapshot.number === lastNumber) return null
     lastNumber = snapshot.number
-    const parts = partsOf(snapshot)
     const before = sent
-    sent = new Map()
-    const changed: string[] = []
-    const members: Record<string, string[]> = { sensors: [], alarms: [] }
-    for (const [name, value] of parts) {
-      const text = JSON.stringify(value)
-      sent.set(name, text)
-      if (before.get(name) === text) continue
-      const [group = '', id] = splitName(name)
-      if (id !== undefined) members[group]?.push(`${JSON.stringify(id)}:${text}`)
-      else changed.push(`${JSON.stringify(name)}:${text}`)
-    }
-    for (const [group, list] of Object.entries(members)) {
-      if (list.length > 0) changed.push(`"${group}":{${list.join(',')}}`)
-    }
-    if (before.size === 0 || changed.length === 0) return null
+    sent = new Map(partsOf(snapshot))
+    const changed = joined([...sent].filter(([name, text]) => before.get(name) !== text))
+    if (before.size === 0 || changed === '') return null
     const change: Change = {
       id: ++id,
       event: 'change',
-      data: `{"at":${JSON.stringify(snapshot.at)},${changed.join(',')}}`,
+      data: `{"at":${JSON.stringify(snapshot.at)},${changed}}`,
     }
     kept.push(change)
     if (kept.length > 60) kept.shift()
@@ -51,16 +38,29 @@ export function createDataFeed(current: () => Snapshot, now: () => number = Date
     whole() {
       next()
       const snapshot = current()
-      const all: Record<string, unknown> = { at: snapshot.at }
-      const members: Record<string, Record<string, unknown>> = { sensors: {}, alarms: {} }
-      for (const [name, value] of partsOf(snapshot)) {
-        const [group = '', id] = splitName(name)
-        if (id === undefined) all[name] = value
-        else if (members[group]) members[group][id] = value
-      }
-      return { id, event: 'snapshot', data: JSON.stringify({ ...all, ...members }) }
+      const all = joined(partsOf(snapshot), ['sensors', 'alarms'])
+      return { id, event: 'snapshot', data: `{"at":${JSON.stringify(snapshot.at)},${all}}` }
     },
   }
+}
+
+/** Members of one object; sensors and alarms in objects of their own, `always` there even where they are empty. */
+function joined(parts: readonly (readonly [string, string])[], always: readonly string[] = []): string {
+  const out: string[] = []
+  const groups = new Map<string, string[]>(always.map((group) => [group, []]))
+  for (const [name, text] of parts) {
+    const [group, id] = splitName(name)
+    if (id === undefined) out.push(`${JSON.stringify(name)}:${text}`)
+    else membersOf(groups, group).push(`${JSON.stringify(id)}:${text}`)
+  }
+  for (const [group, members] of groups) out.push(`"${group}":{${members.join(',')}}`)
+  return out.join(',')
+}
+
+function membersOf(groups: Map<string, string[]>, group: string): string[] {
+  const known = groups.get(group) ?? []
+  groups.set(group, known)
+  return known
 }
 
 /** `sensors/ID` → group and id; other names have no id. */
@@ -69,8 +69,9 @@ function splitName(name: string): [string, string?] {
   return slash === -1 ? [name] : [name.slice(0, slash), name.slice(slash + 1)]
 }
 
-function partsOf(s: Snapshot): [string, unknown][] {
-  return [
+/** Every part as JSON. A sensor that did not change is the same object, and costs nothing. */
+function partsOf(s: Snapshot): [string, string][] {
+  const parts: [string, unknown][] = [
     ['verdict', s.verdict],
     ['consumers', s.consumers.data?.map(({ beats: _, heartbeat_age_s: __, ...c }) => c) ?? []],
     ['producers', s.producers.data?.map(({ heartbeat_age_s: _, ...p }) => p) ?? []],
@@ -105,9 +106,19 @@ function partsOf(s: Snapshot): [string, unknown][] {
         ).map((name) => [name, { status: s[name].status, error: s[name].error }]),
       ),
     ],
-    ...(s.sensors.data ?? []).map(({ trend: _, interval_s: __, ...x }): [string, unknown] => [
-      `sensors/${x.sensor_id}`,
-      x,
-    ]),
   ]
+  return [
+    ...parts.map(([name, value]): [string, string] => [name, JSON.stringify(value) ?? 'null']),
+    ...(s.sensors.data ?? []).map((x): [string, string] => [`sensors/${x.sensor_id}`, sensorText(x)]),
+  ]
+}
+
+const sensorTexts = new WeakMap<Sensor, string>()
+function sensorText(x: Sensor): string {
+  const known = sensorTexts.get(x)
+  if (known !== undefined) return known
+  const { trend: _, interval_s: __, ...shown } = x
+  const text = JSON.stringify(shown)
+  sensorTexts.set(x, text)
+  return text
 }

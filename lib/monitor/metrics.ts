@@ -1,7 +1,7 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 import { collectProcess } from '../metrics.ts'
 import { groupVerdict } from './lag.ts'
-import { alertState } from './present.ts'
+import { stateOf } from '../alarm/lifecycle.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /**
@@ -236,7 +236,7 @@ function plantSeries(gauge: MakeGauge): Write {
     const byState = new Map<string, number>()
     for (const a of s.alerts.data?.list ?? []) {
       if (!a.active && a.acknowledged) continue
-      const key = `${a.severity} ${alertState(a, now)}`
+      const key = `${a.severity} ${stateOf(a, now)}`
       byState.set(key, (byState.get(key) ?? 0) + 1)
     }
     for (const [key, count] of byState) {

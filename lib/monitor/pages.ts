@@ -4,6 +4,7 @@ import type { Sql } from '../db/connect.ts'
 import { alarmFilter } from './api/alarms.ts'
 import { incidentNow, incidentsNow, type IncidentOptions } from './api/incidents.ts'
 import { lineName, lineNow, type LineOptions } from './api/lines.ts'
+import { rulesNow, type RuleOptions } from './api/rules.ts'
 import { cursorParameter, encodeCursor, nameParameter } from './cursor.ts'
 import { alarmPage } from './page/alarm.ts'
 import { alarmsPage } from './page/alarms.ts'
@@ -12,6 +13,7 @@ import { docsPage } from './page/docs.ts'
 import { documentOf } from './page/document.ts'
 import { incidentPage, incidentsPage } from './page/incidents.ts'
 import { sensorsPage } from './page/machine.ts'
+import { ruleBookPage, rulePage, rulesPage } from './page/rules.ts'
 import type { Element } from './page/tree.ts'
 import { presentAlert } from './present.ts'
 import { parseQuery, Problem } from './problem.ts'
@@ -19,6 +21,7 @@ import { alarmKpis } from './questions/alarm-kpis.ts'
 import { listAlarms, oneAlarm } from './questions/alarm-list.ts'
 import { journalOf } from './questions/journal.ts'
 import { deadLettersByReason, listDeadLetters } from './questions/logbook.ts'
+import { bookOfVersion, listVersions, ruleHistory } from './questions/rules.ts'
 import type { Recall } from './recall.ts'
 import type { Snapshot } from './snapshot.ts'
 import { viewOfLine, type Views } from './views.ts'
@@ -33,6 +36,7 @@ export interface PageOptions {
   openApi: Record<string, unknown>
   incidents: IncidentOptions
   lines: LineOptions
+  rules: Pick<RuleOptions, 'bookOfFile'>
 }
 
 const NO_STORE = { 'cache-control': 'no-store' }
@@ -181,6 +185,31 @@ export function servePages(app: Hono, options: PageOptions): void {
       next_cursor: null,
     }
     return still(c, 'Dead letters', deadLettersPage(current(), list))
+  })
+  app.get('/rules', async (c) => {
+    parseQuery(c, none)
+    const found = await rulesNow(sql, recall, options.rules.bookOfFile)
+    const versions = await recall('rule versions', () => listVersions(sql(), 20, null))
+    return still(c, 'Rules', rulesPage(current(), found, versions))
+  })
+  app.get('/rules/:rule_id', async (c) => {
+    parseQuery(c, none)
+    const id = nameOf(c.req.param('rule_id'))
+    const found = await rulesNow(sql, recall, options.rules.bookOfFile)
+    const rule = found.data?.book.rules.find((r) => r.id === id)
+    if (!rule) throw new Problem(404, 'Not found', 'The book in force has no rule of that id')
+    const history = await recall(`rule ${id}`, () => ruleHistory(sql(), id))
+    return still(c, `Rule ${id}`, rulePage(current(), found, rule, history))
+  })
+  app.get('/rule-books/:version', async (c) => {
+    parseQuery(c, none)
+    const version = Number(c.req.param('version'))
+    if (!Number.isInteger(version) || version < 1 || version >= 2 ** 31)
+      throw new Problem(404, 'Not found', 'Nothing has that name')
+    const found = await recall(`rule book ${version}`, () => bookOfVersion(sql(), version))
+    if (found.status === 'ok' && found.data === null)
+      throw new Problem(404, 'Not found', 'There is no such version')
+    return still(c, `Rule book ${version}`, ruleBookPage(current(), found))
   })
   app.get('/docs', (c) => {
     parseQuery(c, none)

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { stateOf } from '../alarm/lifecycle.ts'
 import type {
   alert,
   consumerHealth,
@@ -114,18 +115,7 @@ export function presentRecentAlerts(s: Snapshot, limit: number): z.infer<typeof 
 }
 
 export function presentAlert(a: AlertRow, now: number): z.infer<typeof alert> {
-  return { ...a, state: alertState(a, now) }
-}
-
-/** The two bits and the shelf in one word, after ISA-18.2. */
-export function alertState(
-  a: Pick<AlertRow, 'active' | 'acknowledged' | 'shelved_until' | 'returned_at'>,
-  now: number,
-): z.infer<typeof alert>['state'] {
-  if (a.shelved_until !== null && Date.parse(a.shelved_until) > now) return 'shelved'
-  if (a.active && !a.acknowledged && a.returned_at !== null) return 'latched'
-  if (a.active) return a.acknowledged ? 'active_acknowledged' : 'active_unacknowledged'
-  return a.acknowledged ? 'cleared_acknowledged' : 'cleared_unacknowledged'
+  return { ...a, state: stateOf(a, now) }
 }
 
 function partitionActivity(s: Snapshot) {

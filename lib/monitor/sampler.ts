@@ -1,26 +1,15 @@
 import type { ClusterView } from '../kafka/client.ts'
 import { log } from '../log.ts'
 import { sleep } from '../run.ts'
-import { askCluster, askEnds } from './cluster.ts'
 import type { Database } from './database.ts'
 import { createBrokerWatch } from './brokers.ts'
 import { createFlowTracker } from './flow.ts'
 import { LINE_TARGETS, viewLines, type LineTargets } from './lines.ts'
 import { statusByAge, type ConsumerStatus, type ProducerStatus } from './health.ts'
 import { createPartitionTracker } from './partitions.ts'
-import { alarmKpis } from './questions/alarm-kpis.ts'
-import { alertCounts, openAndRecentAlerts } from './questions/alerts.ts'
-import { consumers } from './questions/consumers.ts'
-import { recentSystemEvents } from './questions/events.ts'
-import { productionLines } from './questions/lines.ts'
-import { producers } from './questions/producers.ts'
-import { progress } from './questions/progress.ts'
-import { recentRebalances } from './questions/rebalances.ts'
-import { recentFlow, recentMinutes } from './questions/seed.ts'
-import { latestReadings } from './questions/sensors.ts'
-import { storage } from './questions/storage.ts'
 import { createRates } from './rates.ts'
-import { absent, createSource, worst, type Source } from './section.ts'
+import { absent, worst, type Source } from './section.ts'
+import { createSources } from './sources.ts'
 import { createSensorTracker, type LimitsOf } from './sensors.ts'
 import type { Consumer, Producer, Snapshot } from './snapshot.ts'
 import { verdictOf } from './verdict.ts'
@@ -62,10 +51,8 @@ export interface SamplerOptions {
 }
 
 const TICK_MS = 1000
-/** between two rounds others have their turn */
-const BREATH_MS = 2
-/** An alarm is shown at once; a storm of them takes a third of the time at most. */
-const STORM_PAUSE = { times: 2, mostMs: 150 }
+/** An alarm is shown at once; a storm of them takes a third of the time at most, and others have their turn between. */
+const STORM_PAUSE = { times: 2, leastMs: 2, mostMs: 150 }
 /** While nobody looks every second round is saved; incidents are still noticed in time. */
 const UNWATCHED_TICK_MS = 2000
 const WATCHED_MS = 15_000
@@ -86,76 +73,28 @@ export function createSampler(options: SamplerOptions): Sampler {
   let tick = 0
   let built = 0
   let askedAt = 0
-  let sensorsSeeded = false
   let wake: () => void = () => {}
-  let alertsChanged = true
-  let rebalancesChanged = true
+  let alertsChanged = false
+  let rebalancesChanged = false
 
-  // Every question goes through the probe first: while the server is away one small query a second tells so.
-  const source = <T>(question: () => Promise<T>, staleMs: number) =>
-    createSource('PostgreSQL does not answer', question, staleMs, clock)
-  const sources = {
-    probe: source(() => database.probe(), 3000),
-    consumers: source(() => consumers(database.sql()), 3000),
-    producers: source(() => producers(database.sql()), 3000),
-    progress: source(() => progress(database.sql()), 3000),
-    sensors: source(async () => {
-      const rows = await latestReadings(database.sql(), sensorsSeeded && tick % 30 !== 0 ? 5 : null)
-      sensorTracker.observe(rows, clock())
-      if (!sensorsSeeded) {
-        sensorsSeeded = true
-        await seed()
-      }
-    }, 3000),
-    alerts: source(async () => {
-      const [list, counts] = await Promise.all([
-        openAndRecentAlerts(database.sql()),
-        alertCounts(database.sql()),
-      ])
-      return { list, counts }
-    }, 12_000),
-    rebalances: source(() => recentRebalances(database.sql()), 12_000),
-    lines: source(() => productionLines(database.sql()), 6000),
-    events: source(() => recentSystemEvents(database.sql()), 12_000),
-    storage: source(() => storage(database.sql()), 25_000),
-    kpis: source(() => alarmKpis(database.sql()), 150_000),
-  }
-  const kafka = {
-    ends: createSource(
-      'The end offsets can’t be had',
-      () => askEnds(required(cluster), options.sourceTopics),
-      10_000,
-      clock,
-    ),
-    cluster: createSource(
-      'Kafka does not answer',
-      () => askCluster(required(cluster), options.allTopics, options.consumerGroup),
-      15_000,
-      clock,
-    ),
-  }
+  const { sources, kafka } = createSources({
+    ...options,
+    clock,
+    sensorTracker,
+    flow,
+    isFullRound: () => tick % 30 === 0,
+  })
   let snapshot = build(clock())
-
-  /** A past that another process saw; without it lines begin now, and nothing else is lost. */
-  async function seed(): Promise<void> {
-    const [minutes, past] = await Promise.allSettled([
-      recentMinutes(database.sql()),
-      recentFlow(database.sql()),
-    ])
-    if (minutes.status === 'fulfilled') sensorTracker.seed(minutes.value)
-    if (past.status === 'fulfilled') flow.seed(past.value)
-  }
 
   function due(): Source<unknown>[] {
     const list: Source<unknown>[] = [sources.consumers, sources.producers, sources.progress, sources.sensors]
-    if (alertsChanged || tick % 5 === 0) list.push(sources.alerts)
-    if (rebalancesChanged || tick % 5 === 1) list.push(sources.rebalances)
-    if (rebalancesChanged || tick % 5 === 2) list.push(sources.events)
+    const isFirst = tick === 0
+    if (isFirst || alertsChanged || tick % 5 === 0) list.push(sources.alerts)
+    if (isFirst || tick % 5 === 1) list.push(sources.rebalances)
+    if (isFirst || tick % 5 === 2) list.push(sources.events)
     if (tick % 2 === 0) list.push(sources.lines)
     if (tick % 10 === 0) list.push(sources.storage)
     if (tick % 60 === 3) list.push(sources.kpis)
-    alertsChanged = false
-    rebalancesChanged = false
     return list
   }
 
@@ -182,7 +121,7 @@ export function createSampler(options: SamplerOptions): Sampler {
     if (rebalancesChanged) asked.push(sources.rebalances, sources.events)
     alertsChanged = false
     rebalancesChanged = false
-    await Promise.race([Promise.all(asked.map((s) => s.refresh())), sleep(ROUND_MS)])
+    await Promise.race([Promise.all(asked.map((s) => s.renew())), sleep(ROUND_MS)])
   }
 
   function observe(now: number): void {
@@ -271,7 +210,13 @@ export function createSampler(options: SamplerOptions): Sampler {
       },
       alerts,
       rebalances: sources.rebalances.read(now),
-      sensors: { ...sensors, data: sensors.as_of === null ? null : sensorTracker.view(now, openBySensor) },
+      sensors: {
+        ...sensors,
+        data:
+          sensors.as_of === null
+            ? null
+            : sensorTracker.view(now, openBySensor, alerts.data?.outOfService ?? []),
+      },
       lines: viewLines(sources.lines.read(now), options.lineTargets ?? LINE_TARGETS),
       events: sources.events.read(now),
       storage: sources.storage.read(now),
@@ -295,6 +240,34 @@ export function createSampler(options: SamplerOptions): Sampler {
     return snapshot
   }
 
+  async function keepWhole(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const began = clock()
+      await sampleOnce().catch(tellFault)
+      const isFast = options.isWatched?.() || clock() - askedAt < WATCHED_MS
+      await sleep(Math.max(0, began + (isFast ? TICK_MS : UNWATCHED_TICK_MS) - clock()), signal)
+    }
+  }
+
+  /** Beside the whole rounds, so that an alarm waits for none of them. */
+  async function keepQuick(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (!alertsChanged && !rebalancesChanged) {
+        const changed = new Promise<void>((resolve) => (wake = resolve))
+        await Promise.race([changed, sleep(UNWATCHED_TICK_MS, signal)])
+        continue
+      }
+      const began = performance.now()
+      await quickRound().then(show).catch(tellFault)
+      const pause = STORM_PAUSE.times * (performance.now() - began)
+      await sleep(Math.min(STORM_PAUSE.mostMs, Math.max(STORM_PAUSE.leastMs, pause)), signal)
+    }
+  }
+
+  function tellFault(error: unknown): void {
+    log.error('sample.failed', { error: error instanceof Error ? error : String(error) })
+  }
+
   return {
     peek: () => snapshot,
     current() {
@@ -316,34 +289,7 @@ export function createSampler(options: SamplerOptions): Sampler {
         else rebalancesChanged = true
         wake()
       })
-      let nextFull = clock()
-      while (!signal.aborted) {
-        try {
-          if (clock() >= nextFull) {
-            const isFast = options.isWatched?.() || clock() - askedAt < WATCHED_MS
-            nextFull = clock() + (isFast ? TICK_MS : UNWATCHED_TICK_MS)
-            await sampleOnce()
-          } else if (alertsChanged || rebalancesChanged) {
-            const started = clock()
-            await quickRound()
-            show()
-            await sleep(Math.min(STORM_PAUSE.mostMs, STORM_PAUSE.times * (clock() - started)), signal)
-          }
-        } catch (error) {
-          log.error('sample.failed', { error: error instanceof Error ? error : String(error) })
-        }
-        await sleep(BREATH_MS, signal)
-        if (alertsChanged || rebalancesChanged) continue
-        await Promise.race([
-          sleep(Math.max(0, nextFull - clock()), signal),
-          new Promise<void>((r) => (wake = r)),
-        ])
-      }
+      await Promise.all([keepWhole(signal), keepQuick(signal)])
     },
   }
-}
-
-function required<T>(value: T | null): T {
-  if (value === null) throw new Error('no cluster is configured')
-  return value
 }

@@ -24,6 +24,8 @@ export interface SectionError {
 export interface Source<T> {
   /** asks once; resolves when the answer or the fault is recorded, never rejects */
   refresh(): Promise<void>
+  /** asks anew even where a question is under way, which may not have seen what has just changed */
+  renew(): Promise<void>
   /** records a fault without asking: what it depends on is known to be away */
   fail(detail: string): void
   /** as of `now` */
@@ -54,8 +56,10 @@ export function createSource<T>(
       running = null
     }
   }
+  const refresh = () => (running ??= once())
   return {
-    refresh: () => (running ??= once()),
+    refresh,
+    renew: () => (running === null ? refresh() : running.then(refresh)),
     fail(detail) {
       fault = { detail, since: fault?.since ?? clock() }
     },

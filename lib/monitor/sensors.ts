@@ -1,6 +1,8 @@
 import { LINE_TYPE } from '../line.ts'
 import { LEVELS } from '../reading.ts'
+import { zoneOfValue, type MachineClass, type Zone } from '../detect/vibration.ts'
 import type { SeedPoint } from './questions/seed.ts'
+import type { OutOfServiceRow } from './questions/service.ts'
 import type { SensorRow } from './questions/sensors.ts'
 import type { Sensor } from './snapshot.ts'
 
@@ -9,6 +11,8 @@ export interface Limits {
   critical: number | null
   low_warning: number | null
   low_critical: number | null
+  /** of the machines on which such sensors measure vibration */
+  machine_class?: MachineClass | null
 }
 
 /** Limits in force; null: there is no rule, and the ones that the producer named are shown. */
@@ -40,13 +44,24 @@ export interface SensorTracker {
   observe(rows: readonly SensorRow[], now: number): void
   /** minutes of the past, for lines that would otherwise begin with this process */
   seed(points: readonly SeedPoint[]): void
-  view(now: number, openAlarms: ReadonlyMap<string, number>): Sensor[]
+  view(
+    now: number,
+    openAlarms: ReadonlyMap<string, number>,
+    outOfService?: readonly OutOfServiceRow[],
+  ): Sensor[]
 }
 
 export function createSensorTracker(limitsOf: LimitsOf): SensorTracker {
   const sensors = new Map<string, Memory>()
-  /** by place and name; null: somebody is new or stands elsewhere. Sorting thousands takes longer than all the rest. */
+  /** by place and name; null: somebody is new or has moved */
   let ordered: Memory[] | null = null
+  const inOrder = () =>
+    (ordered ??= [...sensors.values()].sort(
+      ({ row: a }, { row: b }) =>
+        a.zone.localeCompare(b.zone) ||
+        a.machine_id.localeCompare(b.machine_id) ||
+        a.sensor_id.localeCompare(b.sensor_id),
+    ))
   return {
     observe(rows, now) {
       for (const row of rows) {
@@ -83,14 +98,12 @@ export function createSensorTracker(limitsOf: LimitsOf): SensorTracker {
         memory.shown = null
       }
     },
-    view(now, openAlarms) {
-      ordered ??= [...sensors.values()].sort(
-        ({ row: a }, { row: b }) =>
-          a.zone.localeCompare(b.zone) ||
-          a.machine_id.localeCompare(b.machine_id) ||
-          a.sensor_id.localeCompare(b.sensor_id),
-      )
-      return ordered.map((m) => toSensor(m, now, openAlarms.get(m.row.sensor_id) ?? 0, limitsOf))
+    view(now, openAlarms, outOfService = []) {
+      const out = new Map(outOfService.map((row) => [row.sensor_id, row]))
+      return inOrder().map((memory) => {
+        const id = memory.row.sensor_id
+        return toSensor(memory, now, openAlarms.get(id) ?? 0, out.get(id) ?? null, limitsOf)
+      })
     },
   }
 }
@@ -109,7 +122,13 @@ function remember(memory: Memory, row: SensorRow, now: number): Memory {
   return memory
 }
 
-function toSensor(memory: Memory, now: number, openAlarms: number, limitsOf: LimitsOf): Sensor {
+function toSensor(
+  memory: Memory,
+  now: number,
+  openAlarms: number,
+  outOfService: OutOfServiceRow | null,
+  limitsOf: LimitsOf,
+): Sensor {
   const { row, intervalS } = memory
   const ageS = (now - Date.parse(row.updated_at)) / 1000
   const newest = Math.floor(now / TREND_STEP_MS)
@@ -123,7 +142,9 @@ function toSensor(memory: Memory, now: number, openAlarms: number, limitsOf: Lim
     shown?.row === row &&
     shown.newest === newest &&
     shown.sensor.silent === silent &&
-    shown.sensor.open_alarms === openAlarms
+    shown.sensor.open_alarms === openAlarms &&
+    shown.sensor.out_of_service?.until === outOfService?.until &&
+    shown.sensor.out_of_service?.reason === outOfService?.reason
   ) {
     return shown.sensor
   }
@@ -157,8 +178,17 @@ function toSensor(memory: Memory, now: number, openAlarms: number, limitsOf: Lim
     low_warning: limits?.low_warning ?? null,
     low_critical: limits?.low_critical ?? null,
     open_alarms: openAlarms,
+    out_of_service: outOfService,
+    iso_zone: limits?.machine_class ? zoneOfMinute(trend, row.value, limits.machine_class) : null,
     trend,
   }
   memory.shown = { sensor, row, newest }
   return sensor
+}
+
+/** A truck passing by is no zone: the mean of the last minute counts. */
+function zoneOfMinute(trend: readonly (number | null)[], value: number, machine: MachineClass): Zone {
+  const minute = trend.slice(-60_000 / TREND_STEP_MS).filter((v) => v !== null)
+  const mean = minute.length === 0 ? value : minute.reduce((a, b) => a + b, 0) / minute.length
+  return zoneOfValue(mean, machine)
 }

@@ -1,3 +1,4 @@
+import type { Zone } from '../detect/vibration.ts'
 import type { BrokerState } from './brokers.ts'
 import type { Cluster } from './cluster.ts'
 import type { ConsumerStatus, ProducerStatus } from './health.ts'
@@ -8,6 +9,7 @@ import type { AlertCounts, AlertRow } from './questions/alerts.ts'
 import type { ConsumerRow } from './questions/consumers.ts'
 import type { SystemEventRow } from './questions/events.ts'
 import type { ProducerRow } from './questions/producers.ts'
+import type { OutOfServiceRow } from './questions/service.ts'
 import type { RebalanceRow } from './questions/rebalances.ts'
 import type { Storage } from './questions/storage.ts'
 import type { Section } from './section.ts'
@@ -23,7 +25,7 @@ export interface Snapshot {
   readonly producers: Section<Producer[]>
   readonly partitions: Section<Partition[]>
   readonly flow: Section<Flow>
-  readonly alerts: Section<{ list: AlertRow[]; counts: AlertCounts }>
+  readonly alerts: Section<{ list: AlertRow[]; counts: AlertCounts; outOfService: OutOfServiceRow[] }>
   readonly rebalances: Section<RebalanceRow[]>
   readonly sensors: Section<Sensor[]>
   /** production lines and the signs of life of their sensors */
@@ -129,6 +131,10 @@ export interface Sensor {
   low_warning: number | null
   low_critical: number | null
   open_alarms: number
+  /** nobody is called for it */
+  out_of_service: OutOfServiceRow | null
+  /** vibration: ISO 20816 zone of the last minute’s mean */
+  iso_zone: Zone | null
   /** the last 15 minutes, a mean every 15 s, oldest first; null where there was none */
   trend: (number | null)[]
 }

@@ -70,6 +70,11 @@ const FORBIDDEN = {
     ['change the journal', "update alert_journal set actor = 'x'"],
     ['delete from the journal', 'delete from alert_journal'],
     ['delete an alarm', 'delete from alerts'],
+    ['rewrite a rule book', "update rule_books set author = 'x'"],
+    [
+      'take a sensor out of service',
+      "insert into out_of_service (sensor_id, by, reason) values ('x', 'y', 'z')",
+    ],
     ['delete the progress', 'delete from partition_progress'],
     ['rewrite a rebalance', "update rebalancing_events set consumer_id = 'x'"],
     ['speak for a producer', 'update producer_health set total_messages_sent = 0'],
@@ -103,6 +108,9 @@ const FORBIDDEN = {
     ['speak for a producer', "update producer_health set status = 'active'"],
     ['delete a dead letter', 'delete from dead_letters'],
     ['empty the outbox', 'delete from outbox'],
+    ['rewrite a rule book', "update rule_books set author = 'x'"],
+    ['delete a rule book', 'delete from rule_books'],
+    ['say where rules are in force', 'delete from rule_activations'],
     ['drop old partitions', 'select drop_old_reading_partitions(0)'],
     ['make a table', 'create table mine (a integer)'],
   ],
@@ -114,6 +122,7 @@ const ALLOWED = {
     'select * from partition_progress',
     'select * from sensors',
     'select ensure_reading_partitions(7)',
+    'delete from out_of_service where false',
   ],
   producer: [
     'select * from producer_health',
@@ -124,6 +133,8 @@ const ALLOWED = {
     'select * from alerts',
     'select * from dead_letters',
     'select * from consumer_health',
+    'select * from rule_books',
+    'delete from out_of_service where false',
   ],
 } as const
 

@@ -22,14 +22,14 @@ describe('compose.yaml', () => {
       expect(of(`${type}-sensor`)).toMatchObject({
         container_name: `${type}-sensor`,
         command: ['producer.ts'],
-        environment: { SENSOR_TYPE: type, PRODUCER_ID: `${type}-sensor` },
+        environment: { SENSOR_TYPE: type, PRODUCER_ID: `${type}-sensor`, METRICS_PORT: 2112 },
       })
     }
-    for (const id of ['consumer-1', 'consumer-2', 'consumer-3']) {
+    for (const [i, id] of ['consumer-1', 'consumer-2', 'consumer-3'].entries()) {
       expect(of(id)).toMatchObject({
         container_name: id,
         command: ['consumer.ts'],
-        environment: { CONSUMER_ID: id },
+        environment: { CONSUMER_ID: id, METRICS_PORT: 2113 + i, METRICS_HOST: '0.0.0.0' },
       })
     }
     for (const id of ['kafka1', 'kafka2', 'kafka3']) expect(of(id)).toMatchObject({ container_name: id })
@@ -129,11 +129,12 @@ describe('compose.yaml', () => {
     expect(given).toMatchObject(expected)
   })
 
-  test('producers share the volume of spools, verify only reads it, consumers cannot see it', () => {
+  test('producers share the volume of spools, verify and the monitor only read it, consumers cannot see it', () => {
     const spoolOf = (name: string) => (of(name).volumes ?? []).filter((v) => String(v).startsWith('spool:'))
     for (const type of SENSOR_TYPES) expect(spoolOf(`${type}-sensor`)).toEqual(['spool:/data/spool'])
     expect(spoolOf('verify')).toEqual(['spool:/data/spool:ro'])
-    for (const id of ['consumer-1', 'consumer-2', 'consumer-3', 'monitor']) expect(spoolOf(id)).toEqual([])
+    expect(spoolOf('monitor')).toEqual(['spool:/data/spool:ro'])
+    for (const id of ['consumer-1', 'consumer-2', 'consumer-3']) expect(spoolOf(id)).toEqual([])
   })
 
   test('the image has every folder that a program reads, and only what the builder may see', () => {

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { STACK_MS } from '../stack.ts'
 import { openBrowser, openPage, type Watched } from './browser.ts'
-import { NAUGHTY } from './naughty.ts'
 import { fillPlant, raiseAlarm, tellRebalance } from './plant.ts'
 import { openRoom, type Room } from './room.ts'
 
@@ -188,71 +187,75 @@ describe('acknowledge', () => {
   })
 })
 
-describe('bad names', () => {
-  test('stay text everywhere: no dialog, no refused script, no element made of data', async () => {
-    for (const [i, text] of NAUGHTY.entries()) {
-      const name = text.slice(0, 64)
-      await raiseAlarm(room.sql, {
-        sensor_id: `naughty-${i}`,
-        description: text,
-        anomaly_type: text,
-        rule_id: text,
-        location: room.sql.json({ machine_id: text, zone: text }),
-        why: room.sql.json({ [text]: text }),
-        acknowledged: i % 2 === 0,
-        acknowledged_by: text,
-        shelve_reason: text,
-      })
-      await room.sql`insert into alert_journal (alert_id, sensor_id, rule_id, transition, at, actor, reason) select alert_id, sensor_id, rule_id, 'noted', now(), ${text}, ${text} from alerts where sensor_id = ${`naughty-${i}`}`
-      const [sensor] =
-        await room.sql`insert into sensors (sensor_id, sensor_type, unit, factory_section, machine_id, zone) values (${`odd-${i}`}, 'temperature', ${text.slice(0, 16)}, ${name}, ${name}, ${name}) returning sensor_key`
-      await room.sql`insert into sensor_latest (sensor_id, sensor_key, measured_at, value, level, quality, flags, topic_key, partition, "offset", readings) values (${`odd-${i}`}, ${sensor!.sensor_key}, now(), 1, 0, 1, 0, 1, 0, 1, 1)`
-      await room.sql`insert into system_events (source, event, severity, message) values (${text}, 'noted', 'warning', ${text})`
-      await room.sql`insert into dead_letters (cluster_id, topic, partition, "offset", reason, message, detected_by) values ('c', ${text}, 0, ${i}, ${text}, ${text}, ${text})`
+describe('acts beyond acknowledging, without scripts', () => {
+  test('a rule gets another limit', async () => {
+    const { page } = await open('/rules/temperature.high', { javaScriptEnabled: false })
+    await page.getByLabel('limit').fill('36.5')
+    const form = page.locator('form').filter({ hasText: 'Change' })
+    await form.getByLabel('Reason').fill('a warm summer')
+    await form.getByLabel('Your name').fill('ada')
+    await form.getByRole('button').click()
+    await page.locator('#history').filter({ hasText: 'above 36.5' }).waitFor()
+    expect(await page.locator('#history').textContent()).toContain('by ada')
+    await page.getByRole('button', { name: 'Change' }).click()
+    // no reason was given: the browser itself says so, and nothing is sent
+    expect(new URL(page.url()).pathname).toBe('/rules/temperature.high')
+  }, 30_000)
+  test('a sensor is taken out of service and returned', async () => {
+    const { page } = await open('/sensors/pressure-sensor-001', { javaScriptEnabled: false })
+    await page.getByLabel('Reason').fill('calibration')
+    await page.getByRole('button', { name: 'Take out of service' }).click()
+    const until = Date.now() + 8000
+    while (!(await page.locator('#service').textContent())?.includes('calibration')) {
+      if (Date.now() > until) throw new Error('the page did not say that it is out of service')
+      await page.reload()
     }
-    await room.sql`update consumer_health set status = 'paused', paused_reason = ${NAUGHTY[3]!}, last_error = ${NAUGHTY[0]!} where consumer_id = 'consumer-2'`
-    for (let i = 0; i < 6; i++) await room.sampler.sampleOnce()
-    const one = await room.sql`select alert_id from alerts where sensor_id = 'naughty-1'`
-    const paths = [
-      '/',
-      '/alarms?state=all&limit=500',
-      '/sensors',
-      '/sensors?page=2',
-      `/alarms/${one[0]!.alert_id}`,
-      `/machines/${encodeURIComponent(NAUGHTY[0]!)}`,
-      `/sensors/odd-0`,
-      '/dead-letters',
-      '/incidents',
-      '/docs',
-    ]
-    for (const path of paths) {
-      const { page, troubles } = await open(path)
-      await page.waitForTimeout(300)
-      // The page again, by the other way: from the stream's tree instead of HTML.
-      const found = await page.evaluate(() => ({
-        made: document.querySelectorAll(
-          '#page script, #page img, #page iframe, #page style, #page link, #page base, #page math, #page object',
-        ).length,
-        armed: [...document.querySelectorAll('#page *')].filter((e) =>
-          [...e.attributes].some(
-            (a) =>
-              a.name.startsWith('on') ||
-              (/^javascript:/i.test(a.value.trim()) && (a.name === 'href' || a.name === 'action')),
-          ),
-        ).length,
-        root: document.querySelectorAll('#page').length,
-      }))
-      expect([path, found, troubles]).toEqual([path, { made: 0, armed: 0, root: 1 }, []])
-    }
-    await room.sql`update consumer_health set status = 'active', paused_reason = null where consumer_id = 'consumer-2'`
-  }, 90_000)
+    await page.getByRole('button', { name: 'Return to service' }).click()
+    const [row] = await room.sql`select count(*)::int as count from out_of_service`
+    expect(row!.count).toBe(0)
+  }, 30_000)
+  test('what was refused is a page that says why and leads back', async () => {
+    const { page } = await open('/rules/temperature.high', { javaScriptEnabled: false })
+    await page.getByLabel('deadband').fill('-1')
+    const form = page.locator('form').filter({ hasText: 'Change' })
+    await form.getByLabel('Reason').fill('x')
+    await form.getByRole('button').click()
+    expect(await page.locator('h1').textContent()).toBe('Rule book not understood')
+    expect(await page.locator('li').textContent()).toContain('deadband')
+    await page.getByRole('link', { name: 'Back' }).click()
+    expect(new URL(page.url()).pathname).toBe('/rules/temperature.high')
+  }, 30_000)
 })
 
 describe('everybody can read it', () => {
+  test('in forced colours every state has a shape, a word and a border, and nothing is lost', async () => {
+    const alarm = await raise()
+    const { page, troubles } = await open('/', { forcedColors: 'active' })
+    const found = await page.evaluate((id) => {
+      const row = document.getElementById(`alarm-${id}`)
+      const status = row?.querySelector('.status')
+      const tile = document.querySelector('.sensor')
+      return {
+        forced: matchMedia('(forced-colors: active)').matches,
+        shape: status?.querySelector('.shape')?.textContent,
+        word: status?.textContent?.includes('critical'),
+        unseen: row?.textContent?.includes('UNACK'),
+        border: tile ? getComputedStyle(tile).borderStyle !== 'none' : false,
+        mark: getComputedStyle(document.querySelector('svg.bar .mark') ?? document.body).fill,
+      }
+    }, alarm)
+    expect(found).toMatchObject({ forced: true, shape: '■', word: true, unseen: true, border: true })
+    expect(found.mark).not.toBe('none')
+    expect(troubles).toEqual([])
+  })
+
   const pages = [
     '/',
     '/alarms?state=all',
     '/sensors/temp-sensor-001',
+    '/rules',
+    '/rules/temperature.high',
+    '/login',
     '/machines/machine-001',
     '/incidents',
     '/docs',

@@ -11,6 +11,10 @@ const ACTS: Record<string, (typeof MONITOR_ROLES)[number]> = {
   'POST /api/alarms/:alert_id/shelve': 'operator',
   'POST /api/alarms/:alert_id/unshelve': 'operator',
   'POST /api/machines/:machine_id/rebaseline': 'operator',
+  'POST /api/sensors/:sensor_id/out-of-service': 'operator',
+  'POST /api/sensors/:sensor_id/in-service': 'operator',
+  'POST /api/rules/:rule_id': 'admin',
+  'POST /api/rule-books': 'admin',
 }
 /** Health checks, and what the log-in page is made of. */
 const OPEN = ['GET /livez', 'GET /readyz', 'GET /login', 'POST /login', 'GET /public/:name']

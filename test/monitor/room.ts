@@ -1,12 +1,15 @@
+import { bookOfFile } from '../../lib/alarm/books.ts'
+import { parseConfig } from '../../lib/config.ts'
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
+import type { ClusterView } from '../../lib/kafka/client.ts'
 import { createApp } from '../../lib/monitor/app.ts'
 import { openDatabase, type Database } from '../../lib/monitor/database.ts'
 import { createMetrics } from '../../lib/monitor/metrics.ts'
+import type { Ledger } from '../../lib/monitor/incident/ledger.ts'
 import { createRecorder } from '../../lib/monitor/incident/recorder.ts'
 import { createSampler, type Sampler } from '../../lib/monitor/sampler.ts'
 import { guardOf } from '../../lib/monitor/serve.ts'
 import { createStreams, type Streams } from '../../lib/monitor/stream.ts'
-import { parseConfig } from '../../lib/config.ts'
 import { database } from '../stack.ts'
 
 /** A monitor on a database of its own, without a server: requests go straight to the app. */
@@ -27,20 +30,39 @@ export async function openRoom(env: Record<string, string> = {}): Promise<Room> 
   return openRoomOn((await database()).url, env)
 }
 
-export async function openRoomOn(url: string, env: Record<string, string> = {}): Promise<Room> {
+export interface Around {
+  cluster?: ClusterView | null
+  ledger?: Ledger | null
+}
+
+export async function openRoomOn(
+  url: string,
+  env: Record<string, string> = {},
+  around: Around = {},
+): Promise<Room> {
   const sql = connect(url, { name: 'test', max: 1 })
   const monitor = openDatabase(url)
   const sampler = createSampler({
     database: monitor,
-    cluster: null,
+    cluster: around.cluster ?? null,
     sourceTopics: ['sensor-data'],
     allTopics: ['sensor-data', 'alerts'],
     consumerGroup: 'sensor-processors',
     limitsOf: (_topic, type) =>
-      type === 'temperature' ? { warning: 35, critical: 40, low_warning: null, low_critical: null } : null,
+      type === 'temperature'
+        ? { warning: 35, critical: 40, low_warning: null, low_critical: null }
+        : type === 'vibration'
+          ? {
+              warning: 5,
+              critical: 7,
+              low_warning: null,
+              low_critical: null,
+              machine_class: 'group-2-flexible',
+            }
+          : null,
   })
   const streams = createStreams({ heartbeatMs: 50 })
-  const recorder = createRecorder(monitor.sql)
+  const recorder = createRecorder(monitor.sql, around.ledger ?? null)
   sampler.onSnapshot(recorder.observe)
   sampler.onSnapshot(() => streams.tick())
   const metrics = createMetrics({
@@ -54,7 +76,7 @@ export async function openRoomOn(url: string, env: Record<string, string> = {}):
     sql: monitor.sql,
     streams,
     metrics,
-    rules: () => [],
+    bookOfFile: bookOfFile(parseConfig({})),
     alertTopic: 'alerts',
     version: 'test',
     onChange: sampler.hurry,

@@ -1,3 +1,4 @@
+import { tell } from '../../alarm/tell.ts'
 import { ask, type Sql, type Transaction } from '../../db/connect.ts'
 
 /**
@@ -25,8 +26,8 @@ export async function acknowledgeAlarms(
         acknowledge_comment = ${comment}, updated_at = now()
       where alert_id = any(${uuids(ids)}::uuid[]) and not acknowledged
       returning alert_id`
-    await tell(tx, done, 'acknowledged', comment, act)
-    return done.map((row) => row.alert_id)
+    await tell(tx, idsOf(done), { transition: 'acknowledged', actor: act.by, reason: comment, ...act })
+    return idsOf(done)
   })
 }
 
@@ -43,7 +44,7 @@ export async function shelveAlarm(
       update alerts set shelved_until = ${until}, shelved_by = ${act.by}, shelve_reason = ${reason}, updated_at = now()
       where alert_id = ${id} and (active or not acknowledged)
       returning alert_id`
-    await tell(tx, done, 'shelved', reason, act)
+    await tell(tx, idsOf(done), { transition: 'shelved', actor: act.by, reason, ...act })
     return done.length > 0
   })
 }
@@ -54,44 +55,18 @@ export async function unshelveAlarm(sql: Sql, id: string, act: Act): Promise<boo
       update alerts set shelved_until = null, suppressed = nullif(suppressed, 'shelved'), updated_at = now()
       where alert_id = ${id} and shelved_until > now()
       returning alert_id`
-    await tell(tx, done, 'unshelved', null, act)
+    await tell(tx, idsOf(done), { transition: 'unshelved', actor: act.by, reason: null, ...act })
     return done.length > 0
   })
 }
 
-function transact<T>(sql: Sql, what: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+/** One act, whole or not at all. */
+export function transact<T>(sql: Sql, what: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
   return ask(what, sql.begin(work) as Promise<T>, DEADLINE_MS)
 }
 
-/** Journal and outbox of one transition of these alarms; the message is the alarm as it is after it (SPEC §5b). */
-async function tell(
-  tx: Transaction,
-  alarms: readonly { alert_id: string }[],
-  transition: string,
-  reason: string | null,
-  act: Act,
-): Promise<void> {
-  if (alarms.length === 0) return
-  const ids = uuids(alarms.map((a) => a.alert_id))
-  await tx`
-    insert into alert_journal (alert_id, sensor_id, rule_id, transition, at, actor, reason)
-    select alert_id, sensor_id, rule_id, ${transition}, now(), ${act.by}, ${reason}
-    from alerts where alert_id = any(${ids}::uuid[])`
-  await tx`
-    insert into outbox (topic, key, alert_id, payload)
-    select ${act.alertTopic}, sensor_id, alert_id, jsonb_strip_nulls(jsonb_build_object(
-      'alert_id', alert_id,
-      'timestamp', to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-      'sensor_id', sensor_id, 'sensor_type', sensor_type, 'anomaly_type', anomaly_type, 'severity', severity,
-      'state', ${transition}::text, 'sensor_value', sensor_value, 'sensor_unit', sensor_unit,
-      'sensor_alert_level', sensor_alert_level, 'location', location, 'detected_by', detected_by,
-      'description', description, 'late', late,
-      'rule', jsonb_build_object('id', rule_id, 'version', rule_version),
-      'source', jsonb_build_object('topic', topic, 'partition', partition, 'offset', "offset"),
-      'by', ${act.by}::text, 'comment', ${reason}::text, 'shelved_until', shelved_until))
-    from alerts where alert_id = any(${ids}::uuid[])
-    order by "timestamp"`
-  await tx`select pg_notify('alerts', ''), pg_notify('outbox', '')`
+function idsOf(rows: readonly { alert_id: string }[]): string[] {
+  return rows.map((row) => row.alert_id)
 }
 
 /** Array literal of PostgreSQL; the ids were checked to be uuids. */

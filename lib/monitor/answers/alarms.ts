@@ -61,24 +61,3 @@ export const alarmKpis = sectionState
       .nullable(),
   })
   .meta({ id: 'AlarmKpis' })
-
-export const rules = z
-  .object({
-    rules: z.array(
-      z.object({
-        rule_id: z.string(),
-        version: z.number(),
-        topic: z.string(),
-        sensor_type: z.string(),
-        side: z.enum(['high', 'low']),
-        limit: z.number(),
-        exclusive: z.boolean(),
-        deadband: z.number(),
-        on_delay_readings: z.number(),
-        off_delay_readings: z.number(),
-        anomaly_type: z.string(),
-        severity: z.string(),
-      }),
-    ),
-  })
-  .meta({ id: 'Rules' })

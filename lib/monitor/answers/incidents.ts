@@ -26,6 +26,7 @@ export const incident = z
           'revoked',
           'lag',
           'recovered',
+          'ledger',
         ]),
         subject: z.string(),
         text: z.string(),
@@ -41,6 +42,9 @@ export const incident = z
       partitions_moved: z.number(),
       repeats_suppressed: z.number(),
       readings_missing: z.number(),
+      readings_lost: maybe
+        .optional()
+        .meta({ description: 'by the producers’ own record, asked after the end; null: not (yet) told' }),
       dead_lettered: z.number(),
       readings_stored: z.number(),
     }),

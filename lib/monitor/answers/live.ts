@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ALARM_STATES } from '../../alarm/lifecycle.ts'
 
 /**
  * The shape of every answer, checked in tests and development, and the source of /openapi.json. Times are ISO 8601 UTC.
@@ -163,14 +164,7 @@ export const alert = z
     sensor_type: z.string(),
     anomaly_type: z.string(),
     severity: z.enum(['low', 'medium', 'high', 'critical']),
-    state: z.enum([
-      'active_unacknowledged',
-      'active_acknowledged',
-      'cleared_unacknowledged',
-      'cleared_acknowledged',
-      'latched',
-      'shelved',
-    ]),
+    state: z.enum(ALARM_STATES),
     sensor_value: maybe,
     sensor_unit: z.string(),
     sensor_alert_level: z.string(),

@@ -4,6 +4,22 @@ import { alert, sectionState } from './live.ts'
 const time = z.iso.datetime()
 const maybe = z.number().nullable()
 
+const outOfServiceUntil = z.object({
+  sensor_id: z.string(),
+  since: time,
+  until: time.nullable(),
+  by: z.string(),
+  reason: z.string(),
+})
+
+export const outOfService = sectionState
+  .extend({ sensors: z.array(outOfServiceUntil) })
+  .meta({ id: 'OutOfService' })
+
+export const inService = z
+  .object({ sensor_id: z.string(), in_service: z.boolean(), changed: z.boolean() })
+  .meta({ id: 'InService' })
+
 export const sensor = z
   .object({
     sensor_id: z.string(),
@@ -24,6 +40,10 @@ export const sensor = z
     silent: z.boolean(),
     limits: z.object({ low_critical: maybe, low_warning: maybe, warning: maybe, critical: maybe }),
     open_alarms: z.number(),
+    out_of_service: outOfServiceUntil.nullable(),
+    iso_zone: z.enum(['A', 'B', 'C', 'D']).nullable().meta({
+      description: 'vibration: zone of the last minute’s mean (ISO 20816) for the machine class in force',
+    }),
   })
   .meta({ id: 'Sensor' })
 

@@ -19,24 +19,19 @@ import { alarmKpis } from '../questions/alarm-kpis.ts'
 import { ALARM_SORTS, ALARM_STATES, listAlarms, oneAlarm } from '../questions/alarm-list.ts'
 import { journalOf, recentJournal } from '../questions/journal.ts'
 import type { Recall } from '../recall.ts'
-import { faultText } from '../section.ts'
-import type { Rule } from '../plan.ts'
 import { actorOf } from '../who/identity.ts'
+import type { Write } from '../write.ts'
 
 export interface AlarmOptions {
   sql: () => Sql
   recall: Recall
-  /** the fault of PostgreSQL while it is known to be away */
-  outage: () => string | null
+  write: Write
   clock: () => number
   alertTopic: string
-  rules: () => Rule[]
-  /** an act was done: look at once */
-  onChange: () => void
 }
 
 const id = z.object({ alert_id: z.uuid() })
-const actor = plainText(64).min(1).default('operator').meta({ description: 'who does it' })
+export const actor = plainText(64).min(1).default('operator').meta({ description: 'who does it' })
 /** Seven days: an alarm that must be quiet for longer is a wrong alarm. */
 const MOST_MINUTES = 7 * 24 * 60
 
@@ -62,24 +57,7 @@ export const alarmFilter = z.object({
 export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
   const { sql, recall, clock } = options
   const act = (c: Context, by: string) => ({ by: actorOf(c, by), alertTopic: options.alertTopic })
-  /** A write that can't be done is the one case in which the API says 503. */
-  const write = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      const away = options.outage()
-      if (away !== null) throw new Error(away)
-      const result = await work()
-      options.onChange()
-      return result
-    } catch (error) {
-      throw new Problem(
-        503,
-        'Not done',
-        `Nothing was changed for certain: ${faultText(error)}: try again`,
-        undefined,
-        { 'retry-after': '2' },
-      )
-    }
-  }
+  const { write } = options
   const mustExist = async (alertId: string) => {
     const found = await write(() => oneAlarm(sql(), alertId))
     if (!found) throw new Problem(404, 'Not found', 'There is no alarm of that id')
@@ -229,14 +207,6 @@ export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
         const found = await recall('alarm kpis', () => alarmKpis(sql()), 30_000)
         return { status: found.status, as_of: found.as_of, error: found.error, kpis: found.data }
       },
-    }),
-    endpoint({
-      method: 'get',
-      path: '/api/rules',
-      tag: 'alarms',
-      summary: 'The limits in force',
-      answer: answers.rules,
-      handle: () => ({ rules: options.rules() }),
     }),
   ]
 }

@@ -194,5 +194,7 @@ export function presentSensor(x: Sensor): z.infer<typeof answers.sensor> {
       critical: x.critical,
     },
     open_alarms: x.open_alarms,
+    out_of_service: x.out_of_service,
+    iso_zone: x.iso_zone,
   }
 }

@@ -12,6 +12,8 @@ export interface Cost {
   partitions_moved: number
   repeats_suppressed: number
   readings_missing: number
+  /** by the producers' own record, once it was asked after the end; null: not (yet) told */
+  readings_lost: number | null
   dead_lettered: number
   readings_stored: number
 }
@@ -42,6 +44,7 @@ export function addCost(incident: Incident, baseline: Totals, s: Snapshot, now: 
     partitions_moved: moves.length,
     repeats_suppressed: Math.max(0, totals.repeated - baseline.repeated),
     readings_missing: Math.max(0, totals.missing - baseline.missing),
+    readings_lost: incident.cost.readings_lost,
     dead_lettered: Math.max(0, totals.dead_lettered - baseline.dead_lettered),
     readings_stored: Math.max(0, totals.stored - baseline.stored),
   }
@@ -56,7 +59,7 @@ export function addCost(incident: Incident, baseline: Totals, s: Snapshot, now: 
 export function recoveryText(cost: Cost): string {
   const lag = cost.max_lag === null ? 'unknown' : `${cost.max_lag} messages`
   const seconds = cost.max_lag_seconds === null ? '' : `, the oldest for ${cost.max_lag_seconds.toFixed(1)} s`
-  return `Everything flows again. At most ${lag} waited${seconds}; ${cost.repeats_suppressed} repeats were suppressed, ${cost.readings_missing} readings are missing.`
+  return `Everything flows again. At most ${lag} waited${seconds}; ${cost.repeats_suppressed} repeats were suppressed, ${cost.readings_missing} numbers are missing.`
 }
 
 export function totalsOf(s: Snapshot): Totals {
@@ -86,7 +89,14 @@ export function noCost(): Cost {
     partitions_moved: 0,
     repeats_suppressed: 0,
     readings_missing: 0,
+    readings_lost: null,
     dead_lettered: 0,
     readings_stored: 0,
   }
+}
+
+export function ledgerText(lost: number): string {
+  return lost === 0
+    ? 'By the ledger no accepted reading is lost.'
+    : `By the ledger ${lost} accepted readings are lost.`
 }

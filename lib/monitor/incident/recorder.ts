@@ -1,5 +1,7 @@
 import type { Sql } from '../../db/connect.ts'
 import { log } from '../../log.ts'
+import { ledgerText } from './cost.ts'
+import type { Ledger } from './ledger.ts'
 import { createWatch, observeIncident, type Incident } from './incident.ts'
 import { closeForgotten, keepIncident } from '../questions/incidents.ts'
 import { keepFlowPoint } from '../questions/flow.ts'
@@ -18,7 +20,11 @@ export interface Recorder {
 const KEPT = 20
 const FLOW_EVERY_MS = 30_000
 
-export function createRecorder(sql: () => Sql, newId: () => string = Bun.randomUUIDv7): Recorder {
+export function createRecorder(
+  sql: () => Sql,
+  ledger: Ledger | null = null,
+  newId: () => string = Bun.randomUUIDv7,
+): Recorder {
   const watch = createWatch()
   const recent: Incident[] = []
   const unwritten = new Map<string, Incident>()
@@ -48,6 +54,28 @@ export function createRecorder(sql: () => Sql, newId: () => string = Bun.randomU
     }
   }
 
+  /** Incidents that are over and for which the ledger has not been asked; asked one at a time. */
+  let toAsk: Incident[] = []
+  let asking = false
+  let lostBefore = 0
+  async function askLedger(): Promise<void> {
+    if (ledger === null || asking || toAsk.length === 0) return
+    asking = true
+    const asked = toAsk.splice(0)
+    const lost = await ledger.lost().catch(() => null)
+    asking = false
+    if (lost === null) return
+    for (const incident of asked) {
+      // What is newly lost belongs to the last of them: nothing better is known.
+      incident.cost.readings_lost = incident === asked.at(-1) ? Math.max(0, lost - lostBefore) : 0
+      const at = new Date().toISOString()
+      const text = ledgerText(incident.cost.readings_lost)
+      incident.steps.push({ at, kind: 'ledger', subject: 'all', text })
+      unwritten.set(incident.incident_id, incident)
+    }
+    lostBefore = lost
+  }
+
   return {
     recent: () => recent.slice(),
     observe(snapshot) {
@@ -59,12 +87,15 @@ export function createRecorder(sql: () => Sql, newId: () => string = Bun.randomU
           if (recent.length > KEPT) recent.pop()
           log.info('incident.opened', { id: changed.incident_id, title: changed.title })
         }
-        if (changed.closed_at !== null)
+        if (changed.closed_at !== null) {
+          toAsk.push(changed)
           log.info('incident.closed', { id: changed.incident_id, title: changed.title, ...changed.cost })
+        }
         unwritten.set(changed.incident_id, changed)
       }
       const now = Date.parse(snapshot.at)
       if (snapshot.consumers.status === 'error') return
+      void askLedger()
       if (unwritten.size > 0 || !tidied) void write()
       const flow = snapshot.flow.data
       if (flow && now - flowAt >= FLOW_EVERY_MS) {

@@ -6,7 +6,17 @@ import type { Condition } from './conditions.ts'
 export interface Step {
   at: string
   kind:
-    'died' | 'noticed' | 'away' | 'back' | 'left' | 'rebalance' | 'assigned' | 'revoked' | 'lag' | 'recovered'
+    | 'died'
+    | 'noticed'
+    | 'away'
+    | 'back'
+    | 'left'
+    | 'rebalance'
+    | 'assigned'
+    | 'revoked'
+    | 'lag'
+    | 'recovered'
+    | 'ledger'
   subject: string
   text: string
 }

@@ -7,7 +7,7 @@ import { sparkline } from './chart.ts'
 import { frame } from './frame.ts'
 import { panel } from './panel.ts'
 import { h, type Child, type Element } from './tree.ts'
-import { age, measured, moment, status, toneOfSeverity } from './words.ts'
+import { age, measured, moment, status, toneOfSeverity, visible } from './words.ts'
 
 type Alarm = NonNullable<z.infer<typeof oneAlarm>['alarm']>
 
@@ -59,7 +59,10 @@ export function alarmPage(
           alarm.peak_value === null ? null : `${measured(alarm.peak_value)} ${alarm.sensor_unit}`,
         ),
         fact('Cleared', alarm.cleared_at === null ? null : moment(alarm.cleared_at)),
-        fact('Rule', `${alarm.rule_id}, version ${alarm.rule_version}`),
+        fact('Rule', [
+          h('a', { href: `/rules/${encodeURIComponent(alarm.rule_id)}` }, visible(alarm.rule_id)),
+          `, version ${alarm.rule_version}`,
+        ]),
         fact(
           'Read from',
           `${alarm.topic} ${alarm.partition}, offset ${alarm.offset}, by ${alarm.detected_by}`,

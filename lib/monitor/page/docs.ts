@@ -13,6 +13,7 @@ interface Parameter {
 interface Operation {
   tags: string[]
   summary: string
+  'x-role': string
   parameters: Parameter[]
 }
 
@@ -72,6 +73,7 @@ export function docsPage(s: Snapshot, description: Record<string, unknown>): Ele
               ' ',
               h('code', null, path),
               ` ${o.summary}`,
+              o['x-role'] === 'viewer' ? null : h('small', null, ` (role ${o['x-role']})`),
             ),
             method === 'get' && !path.includes('{') ? h('p', null, h('a', { href: path }, 'Try it')) : null,
             o.parameters.length === 0

@@ -6,6 +6,7 @@ const PAGES = [
   ['/', 'Overview'],
   ['/alarms', 'Alarms'],
   ['/sensors', 'Sensors'],
+  ['/rules', 'Rules'],
   ['/incidents', 'Incidents'],
   ['/dead-letters', 'Dead letters'],
   ['/docs', 'API'],

@@ -120,6 +120,7 @@ const TONES: Record<Step['kind'], Tone> = {
   lag: 'warning',
   back: 'normal',
   recovered: 'normal',
+  ledger: 'normal',
 }
 
 function stepLine(step: Step, openedAt: string, n: number): Element {
@@ -151,7 +152,15 @@ function cost(i: Incident): Element {
     fact('Partitions taken over', number(c.partitions_moved)),
     fact('Repeats suppressed', number(c.repeats_suppressed)),
     fact(
-      'Readings missing',
+      'Readings lost, by the ledger',
+      typeof c.readings_lost === 'number'
+        ? status(c.readings_lost > 0 ? 'critical' : 'normal', number(c.readings_lost))
+        : i.closed_at === null
+          ? 'asked at the end'
+          : ['not told here: ', h('code', null, 'bun run verify')],
+    ),
+    fact(
+      'Numbers missing',
       status(c.readings_missing > 0 ? 'critical' : 'normal', number(c.readings_missing)),
     ),
     fact('Dead letters', number(c.dead_lettered)),

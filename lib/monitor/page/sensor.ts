@@ -7,7 +7,7 @@ import { empty, panel } from './panel.ts'
 import { alarmTable } from './sections/attention.ts'
 import { sensorTile } from './sections/plant.ts'
 import { h, type Child, type Element } from './tree.ts'
-import { age, measured, moment, number, seconds } from './words.ts'
+import { age, measured, moment, number, seconds, status } from './words.ts'
 
 /** One sensor: its newest reading against its limits, its past, its alarms. */
 export function sensorPage(s: Snapshot, sensorId: string, alarms: Section<AlertRow[]>): Element {
@@ -26,6 +26,7 @@ export function sensorPage(s: Snapshot, sensorId: string, alarms: Section<AlertR
         : empty('No reading of it is known.'),
     ),
     chartPanel(`/api/series?sensor_id=${encodeURIComponent(sensorId)}`, x?.unit ?? '', s, now),
+    x ? servicePanel(x, s, now) : null,
     panel(
       'sensor-alarms',
       'Its alarms',
@@ -34,6 +35,56 @@ export function sensorPage(s: Snapshot, sensorId: string, alarms: Section<AlertR
       (alarms.data ?? []).length === 0
         ? empty('It never had an alarm.')
         : alarmTable((alarms.data ?? []).slice(0, 20), now),
+    ),
+  )
+}
+
+/** While somebody works on it nobody is called: until when, by whom, why; and the act, either way. */
+function servicePanel(x: Sensor, s: Snapshot, now: number): Element {
+  const out = x.out_of_service
+  const path = `/api/sensors/${encodeURIComponent(x.sensor_id)}`
+  const name = h('label', null, 'Your name ', h('input', { name: 'by', maxlength: 64, autocomplete: 'name' }))
+  return panel(
+    'service',
+    'Service',
+    s.alerts,
+    now,
+    h(
+      'p',
+      { key: 'state' },
+      out
+        ? [status('stale', 'out of service'), ' until ', moment(out.until), ` by ${out.by}: ${out.reason}`]
+        : 'In service: its alarms call somebody.',
+    ),
+    h(
+      'div',
+      { class: 'acts', key: out ? 'return' : 'take' },
+      out
+        ? h(
+            'form',
+            { method: 'post', action: `${path}/in-service` },
+            name,
+            h('button', { type: 'submit' }, 'Return to service'),
+          )
+        : h(
+            'form',
+            { method: 'post', action: `${path}/out-of-service` },
+            h(
+              'label',
+              null,
+              'For ',
+              h(
+                'select',
+                { name: 'minutes' },
+                [60, 480, 1440, 10_080].map((m) =>
+                  h('option', { value: m }, m < 1440 ? `${m / 60} h` : `${m / 1440} d`),
+                ),
+              ),
+            ),
+            h('label', null, 'Reason ', h('input', { name: 'reason', required: true, maxlength: 500 })),
+            name,
+            h('button', { type: 'submit' }, 'Take out of service'),
+          ),
     ),
   )
 }
@@ -66,7 +117,7 @@ function chartPanel(source: string, unit: string, s: Snapshot, now: number): Ele
 function facts(x: Sensor, now: number): Element {
   const p = presentSensor(x)
   const fact = (name: string, value: Child) =>
-    h('div', { key: name }, h('dt', null, name), h('dd', null, value))
+    value === null ? null : h('div', { key: name }, h('dt', null, name), h('dd', null, value))
   const limits = [
     ['critical below', x.low_critical],
     ['warning below', x.low_warning],
@@ -89,6 +140,7 @@ function facts(x: Sensor, now: number): Element {
         .map(([word, v]) => `${word} ${measured(v)} ${x.unit}`)
         .join(', ') || 'none',
     ),
+    fact('Severity (ISO 20816)', x.iso_zone === null ? null : `zone ${x.iso_zone}`),
     fact('Stored as', `${x.topic} ${x.partition}, offset ${number(x.offset)}`),
     fact('Readings', number(x.readings)),
   )

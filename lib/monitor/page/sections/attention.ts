@@ -1,4 +1,4 @@
-import { alertState } from '../../present.ts'
+import { stateOf } from '../../../alarm/lifecycle.ts'
 import type { AlertRow } from '../../questions/alerts.ts'
 import type { RebalanceRow } from '../../questions/rebalances.ts'
 import type { Snapshot } from '../../snapshot.ts'
@@ -53,7 +53,7 @@ export function alarmTable(list: readonly AlertRow[], now: number): Element {
       cells: [
         [
           status(
-            alertState(a, now) === 'shelved' ? 'stale' : a.active ? toneOfSeverity(a.severity) : 'normal',
+            stateOf(a, now) === 'shelved' ? 'stale' : a.active ? toneOfSeverity(a.severity) : 'normal',
             a.severity,
           ),
           ' ',
@@ -85,7 +85,7 @@ function stateWords(a: AlertRow, now: number): string {
     cleared_acknowledged: 'cleared',
     latched: 'over, latched: UNACK',
     shelved: 'shelved',
-  }[alertState(a, now)]
+  }[stateOf(a, now)]
   return word + quiet
 }
 

@@ -1,4 +1,4 @@
-import { alertState } from '../../present.ts'
+import { stateOf, type AlarmBits } from '../../../alarm/lifecycle.ts'
 import type { Snapshot } from '../../snapshot.ts'
 import { h, type Element } from '../tree.ts'
 import { age, number, status, type Tone } from '../words.ts'
@@ -52,11 +52,16 @@ export function moreReasons(s: Snapshot): Element | null {
 
 /** Unacknowledged first, then by severity and age: the order in which a person should look. */
 export function byAttention(
-  a: Parameters<typeof alertState>[0] & { severity: string; suppressed: string | null },
+  a: AlarmBits & { severity: string; suppressed: string | null },
   now: number,
 ): number {
-  const state = alertState(a, now)
-  const order = ['active_unacknowledged', 'latched', 'cleared_unacknowledged', 'active_acknowledged']
+  const state = stateOf(a, now)
+  const order: string[] = [
+    'active_unacknowledged',
+    'latched',
+    'cleared_unacknowledged',
+    'active_acknowledged',
+  ]
   const waiting = a.suppressed === null && order.includes(state) ? order.indexOf(state) : order.length
   return waiting * 10 + ['critical', 'high', 'medium', 'low'].indexOf(a.severity)
 }

@@ -51,6 +51,14 @@ function weight(x: Sensor): number {
   )
 }
 
+/** ISO 20816, as a person who walks past would want it said */
+const ZONE_MEANS = {
+  A: 'Zone A: as new',
+  B: 'Zone B: fit for long operation',
+  C: 'Zone C: not for long, plan work',
+  D: 'Zone D: does damage',
+}
+
 const tiles = new WeakMap<Sensor, Element>()
 
 /** A sensor that did not change is the same object, and so is its tile: comparing them costs nothing. */
@@ -63,8 +71,8 @@ export function sensorTile(x: Sensor, now: number): Element {
 }
 
 function drawTile(x: Sensor, now: number): Element {
-  const tone: Tone = x.silent ? 'stale' : toneOfLevel(x.alert_level)
-  const word = x.silent ? 'silent' : x.alert_level
+  const tone: Tone = x.silent || x.out_of_service ? 'stale' : toneOfLevel(x.alert_level)
+  const word = x.out_of_service ? 'out of service' : x.silent ? 'silent' : x.alert_level
   const known = x.trend.filter((v) => v !== null)
   const scale = scaleOf(x, known)
   return h(
@@ -75,6 +83,9 @@ function drawTile(x: Sensor, now: number): Element {
       'span',
       { class: 'machine' },
       `${x.machine_id} · ${x.sensor_type === 'energy' ? 'power' : x.sensor_type}`,
+      x.iso_zone === null
+        ? null
+        : [' · ', h('abbr', { title: ZONE_MEANS[x.iso_zone] }, `zone ${x.iso_zone}`)],
     ),
     h('span', { class: 'value' }, `${measured(x.value)} ${x.unit}`),
     status(tone, word),

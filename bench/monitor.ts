@@ -1,0 +1,329 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { parseConfig, type Config } from '../lib/config.ts'
+import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
+import { migrate } from '../lib/db/migrate.ts'
+import type { Measured } from '../lib/fleet/fleet.ts'
+import { createPlant, plantOptions } from '../lib/fleet/plant.ts'
+import { clusterOf, clusterView, kafkaClients } from '../lib/kafka/client.ts'
+import { partitionOf } from '../lib/kafka/partitioner.ts'
+import { startSender } from '../lib/kafka/send.ts'
+import { createMissing, waitForCoordinator } from '../lib/kafka/topics.ts'
+import { freePorts } from '../lib/local/ports.ts'
+import { startReaper } from '../lib/local/reaper.ts'
+import { startTestKafka, startTestPostgres } from '../lib/local/testbed.ts'
+import { log } from '../lib/log.ts'
+import { encodeFactoryMessage, type Reading } from '../lib/reading.ts'
+import { EXIT, run, sleep } from '../lib/run.ts'
+import { openSpool, type Spool } from '../lib/spool/spool.ts'
+import { nowMicros } from '../lib/time.ts'
+import { topicPlan } from '../lib/topics.ts'
+import { machine } from './machine.ts'
+
+const HELP = `bun run bench monitor: how fast the monitor answers while readings flow, everything on this machine: three brokers,
+PostgreSQL, three consumers, the monitor.
+
+  --rate N      readings a second that flow meanwhile (default 5000); for the alarms 300
+  --sensors N   default 1000
+  --seconds N   of each part (default 15)
+  --probes N    alarms whose way is timed (default 200)
+  --help        this text
+
+Alarms: the clock starts when the producer's spool has accepted the reading, and stops when an HTTP client that listens
+to /events has the alarm. exit 0 measured · 1 not every alarm arrived`
+
+const ROOT = join(import.meta.dir, '..')
+const VIEWERS = 200
+const REQUESTS_PER_SECOND = 200
+const MONTH_HOURS = 30 * 24
+const PATHS = [
+  '/api/system-status',
+  '/api/consumer-health',
+  '/api/producer-health',
+  '/api/partition-assignment',
+  '/api/real-time-metrics',
+  '/api/recent-alerts',
+  '/api/alarms',
+  '/api/sensors?limit=100',
+  '/api/series?sensor_id=temp-sensor-001&last=1h',
+  '/api/incidents',
+]
+
+await run('bench', async () => {
+  const { values } = parseArgs({
+    options: {
+      rate: { type: 'string', default: '5000' },
+      sensors: { type: 'string', default: '1000' },
+      seconds: { type: 'string', default: '15' },
+      probes: { type: 'string', default: '200' },
+      help: { type: 'boolean' },
+    },
+  })
+  if (values.help) {
+    console.log(HELP)
+    return EXIT.ok
+  }
+  log.configure({ level: 'WARN', service: 'bench' })
+  const before = machine()
+  const settings = {
+    rate: Number(values.rate),
+    sensors: Number(values.sensors),
+    seconds: Number(values.seconds),
+    probes: Number(values.probes),
+    viewers: VIEWERS,
+    consumers: 3,
+    brokers: 3,
+  }
+  const dir = mkdtempSync(join(tmpdir(), 'bench-monitor-'))
+  const reaper = startReaper(dir)
+  const [kafka, postgres, [port = 0]] = await Promise.all([
+    startTestKafka({ nodes: 3, dir, onStart: reaper.watch }),
+    startTestPostgres({ dir, onStart: reaper.watch }),
+    freePorts(1),
+  ])
+  const env = {
+    KAFKA_BROKERS: kafka.brokers.join(','),
+    DATABASE_URL: postgres.url,
+    STATE_DIR: dir,
+    LOG_LEVEL: 'WARN',
+    MONITORING_PORT: String(port),
+    NODE_ENV: 'production',
+  }
+  const config = parseConfig(env)
+  const sql = connect(postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
+  const children: Bun.Subprocess[] = []
+  const start = (file: string, more: Record<string, string> = {}) => {
+    const child = Bun.spawn([process.execPath, join(ROOT, file)], {
+      env: { ...process.env, ...env, ...more },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    children.push(child)
+    return child
+  }
+  try {
+    await migrate(sql)
+    const view = clusterView(kafkaClients({ ...clusterOf(config), clientId: 'bench' }))
+    await createMissing(view, topicPlan(config), 3)
+    await waitForCoordinator(view, config.CONSUMER_GROUP, 60_000, new AbortController().signal)
+    await view.close()
+    for (const n of [1, 2, 3]) start('consumer.ts', { CONSUMER_ID: `consumer-${n}` })
+    const monitor = start('monitor.ts')
+    const figures = await measure(config, sql, join(dir, 'spool'), monitor.pid, settings)
+    console.log(JSON.stringify({ bench: 'monitor', ...figures, settings, machine: before }, null, 2))
+    return figures.alarm.arrived === settings.probes ? EXIT.ok : EXIT.fault
+  } finally {
+    for (const child of children) child.kill('SIGTERM')
+    await Promise.race([Promise.all(children.map((c) => c.exited)), sleep(15_000)])
+    for (const child of children) child.kill('SIGKILL')
+    await closeSql(sql)
+    await Promise.all([kafka.stop(), postgres.stop()])
+    rmSync(dir, { recursive: true, force: true })
+    reaper.dismiss()
+  }
+})
+
+type Settings = Record<'rate' | 'sensors' | 'seconds' | 'probes', number>
+
+async function measure(config: Config, sql: Sql, spoolDir: string, monitorPid: number, settings: Settings) {
+  const base = `http://127.0.0.1:${config.MONITORING_PORT}`
+  const spool = openSpool({
+    directory: spoolDir,
+    producerId: 'bench',
+    maxBytes: config.SPOOL_MAX_SIZE,
+    whenFull: 'block',
+    partitionOf: (_, key) => partitionOf(key, 3),
+  })
+  const clients = kafkaClients({ ...clusterOf(config), clientId: 'bench' })
+  const sender = startSender({ spool, clients, plan: topicPlan(config) })
+  let flow = startFlow(spool, config, settings.sensors, settings.rate)
+  try {
+    await until('every sensor at the monitor', async () => {
+      const answer = await fetch(`${base}/api/sensors?limit=1`).catch(() => null)
+      return answer?.ok === true && ((await answer.json()) as { total: number }).total >= settings.sensors
+    })
+    await monthOf(sql)
+    const page = await page200(base)
+    const api = await apiUnderLoad(base, settings.seconds)
+    const series = await times(50, () => get(`${base}/api/series?sensor_id=temp-sensor-001&last=30d`))
+    const viewers = await viewersCost(base, monitorPid, settings.seconds)
+    await flow.stop()
+    flow = startFlow(spool, config, settings.sensors, 300)
+    await sleep(2000)
+    const alarm = await alarmsOnTheirWay(spool, config, base, settings.probes)
+    return {
+      page,
+      api,
+      series_of_a_month: series,
+      viewers,
+      alarm,
+      memory_mib: Math.round(memoryOf(monitorPid) / 1024 ** 2),
+    }
+  } finally {
+    await flow.stop()
+    await sender.close()
+    await spool.close()
+  }
+}
+
+/** The plant's own readings at a steady pace, accepted as a producer would. */
+function startFlow(spool: Spool, config: Config, sensors: number, rate: number): { stop(): Promise<void> } {
+  const stop = new AbortController()
+  const plant = createPlant({ ...plantOptions(config), sensorsPerType: Math.ceil(sensors / 5), rate })
+  const done = (async () => {
+    for await (const batch of plant.readings(stop.signal)) await spool.accept(batch)
+  })()
+  return {
+    async stop() {
+      stop.abort()
+      await done
+    },
+  }
+}
+
+async function page200(base: string) {
+  const bytes = (await (await fetch(base)).arrayBuffer()).byteLength
+  return { ...(await times(200, () => get(base))), kib: Math.round(bytes / 1024) }
+}
+
+/** Open loop: a request is late from the moment at which it should have been sent. */
+async function apiUnderLoad(base: string, seconds: number) {
+  const took: number[] = []
+  let failed = 0
+  const start = performance.now()
+  const all: Promise<void>[] = []
+  for (let i = 0; i < seconds * REQUESTS_PER_SECOND; i++) {
+    const due = start + (i * 1000) / REQUESTS_PER_SECOND
+    if (due > performance.now()) await sleep(due - performance.now())
+    const asked = get(base + (PATHS[i % PATHS.length] ?? ''))
+    all.push(asked.then(() => void took.push(performance.now() - due)).catch(() => void failed++))
+  }
+  await Promise.all(all)
+  return { ...summary(took), requests_per_second: REQUESTS_PER_SECOND, failed }
+}
+
+async function viewersCost(base: string, pid: number, seconds: number) {
+  const stop = new AbortController()
+  let bytes = 0
+  const streams = Array.from({ length: VIEWERS }, async () => {
+    const answer = await fetch(`${base}/events?view=overview`, { signal: stop.signal })
+    for await (const part of answer.body ?? []) bytes += part.byteLength
+  })
+  await sleep(3000)
+  const [cpu, at] = [cpuSecondsOf(pid), performance.now()]
+  await sleep(seconds * 1000)
+  const share = (cpuSecondsOf(pid) - cpu) / ((performance.now() - at) / 1000)
+  stop.abort()
+  await Promise.allSettled(streams)
+  return {
+    viewers: VIEWERS,
+    percent_of_a_core: Number((share * 100).toFixed(1)),
+    mib_sent: Math.round(bytes / 1024 ** 2),
+  }
+}
+
+/** an alarm, not the sensor beside it */
+const ALARM = /"alert_id":"[^"]+","timestamp":"[^"]+","sensor_id":"(probe-\d+)"/g
+
+/** Sensors that nobody has seen before, each beyond its critical limit with its first reading. */
+async function alarmsOnTheirWay(spool: Spool, config: Config, base: string, probes: number) {
+  const acceptedAt = new Map<string, number>()
+  const took: number[] = []
+  const stop = new AbortController()
+  const listening = (async () => {
+    const answer = await fetch(`${base}/events`, { signal: stop.signal })
+    const decoder = new TextDecoder()
+    let text = ''
+    for await (const part of answer.body ?? []) {
+      const at = performance.now()
+      text += decoder.decode(part, { stream: true })
+      const whole = text.lastIndexOf('\n\n')
+      if (whole === -1) continue
+      for (const [, id = ''] of text.slice(0, whole).matchAll(ALARM)) {
+        const since = acceptedAt.get(id)
+        if (since === undefined) continue
+        acceptedAt.delete(id)
+        took.push(at - since)
+      }
+      text = text.slice(whole)
+    }
+  })().catch(() => {})
+  for (let i = 0; i < probes; i++) {
+    const probe = probeOf(`probe-${i}`, config.SENSOR_TOPIC)
+    await spool.accept([probe])
+    acceptedAt.set(probe.key, performance.now())
+    await sleep(40 + Math.random() * 80)
+  }
+  await until('the last alarm', async () => took.length === probes, 20_000).catch(() => {})
+  stop.abort()
+  await listening
+  return { ...summary(took), arrived: took.length }
+}
+
+function probeOf(sensorId: string, topic: string): Measured {
+  const reading: Reading = {
+    sensorId,
+    sensorType: 'temperature',
+    unit: '°C',
+    location: { factorySection: 'production', machineId: `machine-${sensorId}`, zone: 'zone-probe' },
+    measuredAt: nowMicros(),
+    value: 60,
+    quality: 1,
+    claimedLevel: null,
+    warningThreshold: null,
+    criticalThreshold: null,
+    metadata: null,
+  }
+  return { topic, key: sensorId, reading, encode: (id) => encodeFactoryMessage(reading, id) }
+}
+
+/** An hour of one sensor's month is a row, as its roll-up would leave it. */
+async function monthOf(sql: Sql): Promise<void> {
+  await sql`
+    insert into readings_1h (bucket, sensor_key, readings, total, lowest, highest, warnings, criticals)
+    select date_trunc('hour', now()) - make_interval(hours => m), s.sensor_key, 1200, 30000, 20, 30, 0, 0
+    from generate_series(1, ${MONTH_HOURS}) m, sensors s where s.sensor_id = 'temp-sensor-001'
+    on conflict do nothing`
+}
+
+async function get(url: string): Promise<void> {
+  const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) })
+  await answer.arrayBuffer()
+  if (!answer.ok) throw new Error(`${url} answered ${answer.status}`)
+}
+
+async function times(count: number, act: () => Promise<void>) {
+  const took: number[] = []
+  for (let i = 0; i < count; i++) {
+    const at = performance.now()
+    await act()
+    took.push(performance.now() - at)
+  }
+  return summary(took)
+}
+
+function summary(took: number[]) {
+  const sorted = took.toSorted((a, b) => a - b)
+  const at = (share: number) =>
+    Number((sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN).toFixed(1))
+  return { ms_p50: at(0.5), ms_p95: at(0.95), ms_p99: at(0.99), ms_max: at(1) }
+}
+
+/** User and system time of a process, from the kernel (a tick is 10 ms). */
+function cpuSecondsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+function memoryOf(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+}
+
+async function until(what: string, is: () => Promise<boolean>, boundMs = 90_000): Promise<void> {
+  const deadline = performance.now() + boundMs
+  while (!(await is())) {
+    if (performance.now() > deadline) throw new Error(`Cannot see ${what} within ${boundMs / 1000} s`)
+    await sleep(100)
+  }
+}
