@@ -63,7 +63,7 @@ export function take(
     batch.letters.push({ offset: message.offset, reason, message: why, source, ...who })
     return
   }
-  if (decoded.readings.length === 0) return
+  if (decoded.readings.length === 0 || decoded.isCounted) return // signs of life are counted in PostgreSQL alone
   if (identity) {
     const mark = markOf(marks, decoded.source, identity.runId)
     const is = place(mark, identity.seq, contentDigest(decoded.readings))
