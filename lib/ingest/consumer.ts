@@ -24,6 +24,7 @@ import { decodeFactory } from './decode.ts'
 import { decodersOf } from './decoders.ts'
 import { deadLetterRelay } from './dead-letter-relay.ts'
 import { createConsumerHealth, type ConsumerReport } from './health.ts'
+import { Skipped } from './intake.ts'
 import { createKeyCache } from './keys.ts'
 import { keepPartitions } from './retention.ts'
 import { Fenced } from './store.ts'
@@ -101,6 +102,9 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       log.warn('partition.fenced', { topic, partition, detail: error.message })
       // A member that was frozen learns within a heartbeat (1 s) that it is out; only who is still in claims again.
       group.reclaim(topic, partition, 3000)
+    } else if (error instanceof Skipped) {
+      log.warn('partition.skipped', { topic, partition, detail: error.message })
+      group.reclaim(topic, partition, 0)
     } else if (error instanceof SchemaPending) {
       log.warn('partition.waiting', { topic, partition, detail: error.message })
       group.reclaim(topic, partition, 1000)

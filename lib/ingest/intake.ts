@@ -8,7 +8,14 @@ interface Ways {
   take(messages: Message[]): Promise<void>
   /** under which claim the partition is held; null while it is not */
   claim(): number | null
+  /** the offset that has to come next */
+  position(): number
+  /** what came begins behind that: the partition has to be claimed and read anew */
+  onSkipped(error: Skipped): void
 }
+
+/** Records came without those before them. */
+export class Skipped extends Error {}
 
 /** A message of unknown form may be the only one, or the first of many: each time in a row twice as many go the long way. */
 const MOST_AT_ONCE = 1024
@@ -18,13 +25,19 @@ export function createIntake({
   run,
   take,
   claim,
+  position,
+  onSkipped,
 }: Ways): (records: Records, most: number) => Promise<number> {
   let atOnce = 1
   return async (records, most) => {
     const mine = claim()
+    const from = records.last + 1
+    // What was fetched for an older claim may still be handed over: it lies behind what has to be read first.
+    if (mine !== null && from > position())
+      onSkipped(new Skipped(`offsets ${position()} to ${from - 1} were not handed over`))
     let left = most
     // a new claim begins to read elsewhere
-    while (left > 0 && records.standing && claim() === mine) {
+    while (left > 0 && records.standing && mine !== null && claim() === mine) {
       const known = run(records, left)
       left -= known
       if (known > 0) atOnce = 1
@@ -34,6 +47,7 @@ export function createIntake({
       atOnce = Math.min(2 * atOnce, MOST_AT_ONCE)
       await take(messages)
     }
+    if (claim() === null) while (records.standing) records.next() // nobody's now
     return records.last
   }
 }

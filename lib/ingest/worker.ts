@@ -76,6 +76,7 @@ const SURE_AFTER_MS = 15_000
 export function createWorker(options: WorkerOptions): Worker {
   const { database, keys, clusterId, topic, partition, now } = options
   let owned = false
+  let claiming: Promise<unknown> = Promise.resolve()
   /** since when the log has seemed to end before what is stored; null while it does not */
   let endsEarlySince: number | null = null
   let epoch = 0
@@ -104,7 +105,13 @@ export function createWorker(options: WorkerOptions): Worker {
     alertTopic: options.alertTopic,
     now,
   })
-  const intake = createIntake({ run, take: takeMessages, claim: () => (owned ? epoch : null) })
+  const intake = createIntake({
+    run,
+    take: takeMessages,
+    claim: () => (owned ? epoch : null),
+    position: () => position,
+    onSkipped: fail,
+  })
   const notices = createNotices(database, options.consumerId, topic, partition)
   const hasForms = options.decode === decodeFactory
   let processor = newProcessor()
@@ -122,7 +129,10 @@ export function createWorker(options: WorkerOptions): Worker {
 
   /** Every question of a claim may be the one that meets a dead connection. */
   async function claim(range: LogRange): Promise<number> {
-    return takeOver(range).catch((error: unknown) => {
+    // One after the other: a claim that ends in the middle of the next would let messages into a state half taken over.
+    const mine = claiming.then(() => takeOver(range))
+    claiming = mine.catch(() => {})
+    return mine.catch((error: unknown) => {
       if (error instanceof LogEndsEarly) endsEarlySince ??= now()
       database.renewAfter(error)
       throw error

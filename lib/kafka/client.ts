@@ -136,14 +136,16 @@ export function clusterView(clients: KafkaClients): ClusterView {
   const ask: ClusterView['ask'] = async (what, call, ms = ANSWER_MS) => {
     admin ??= connect()
     const mine = admin
+    let connected = false
+    const asked = mine.then((a) => {
+      connected = true
+      return call(a)
+    })
     try {
-      return await withDeadline(
-        mine.then((a) => call(a)),
-        ms,
-        what,
-      )
+      return await withDeadline(asked, ms, what)
     } catch (error) {
-      if (mine === admin && isUnreachable(error)) {
+      // A connection that was never made is not asked again, whatever it failed for: a broker that starts may refuse.
+      if (mine === admin && (!connected || isUnreachable(error))) {
         drop()
         clients.rotate()
       }

@@ -222,7 +222,7 @@ export function createGroup(options: GroupOptions): Group {
   }: EachBatchPayload): Promise<void> {
     const { topic, partition } = batch
     const high = Number(batch.highWatermark)
-    const records = recordsOf(batch)
+    const records = recordsOf(batch as Fetched)
     while (records.standing) {
       if (!isRunning() || isStale() || stopping.signal.aborted) return
       const last = await owner.take(topic, partition, records, CHUNK, high)
@@ -313,9 +313,13 @@ export function createGroup(options: GroupOptions): Group {
   }
 }
 
+/** What kafkajs has beside its documented fields: the offset that it had asked for, and with our patch the bytes. */
+type Fetched = EachBatchPayload['batch'] & { fetchedOffset?: string; records?: PlainRecords }
+
 /** Plain records stay the bytes that they are; what the library has decoded already is taken as it is. */
-function recordsOf(batch: EachBatchPayload['batch'] & { records?: PlainRecords }): Records {
-  if (batch.records) return walk(batch.records)
+function recordsOf(batch: Fetched): Records {
+  const from = Number(batch.fetchedOffset)
+  if (batch.records) return walk(batch.records, from)
   return list(
     batch.messages.map((m) => ({
       offset: Number(m.offset),
@@ -324,6 +328,7 @@ function recordsOf(batch: EachBatchPayload['batch'] & { records?: PlainRecords }
       value: m.value,
       headers: m.headers,
     })),
+    from,
   )
 }
 

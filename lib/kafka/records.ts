@@ -14,7 +14,7 @@ export interface Records {
   /** steps on to the next record; throws RangeError where the bytes are none */
   next(): void
   readonly bytes: Buffer
-  /** the offset of the record before; -1 at first */
+  /** the offset of the record before; at first the one before what was asked for: between them the log has nothing */
   readonly last: number
   /** of the record that it stands on, as are all below */
   readonly offset: number
@@ -49,13 +49,14 @@ interface PlainBatch {
   readonly appendedAt: number | null
 }
 
-export function walk({ buffer, batches }: PlainRecords): Records {
-  return new Cursor(buffer, batches)
+/** `from`: the offset that was asked for. */
+export function walk({ buffer, batches }: PlainRecords, from = 0): Records {
+  return new Cursor(buffer, batches, from)
 }
 
 /** The same for messages that are objects already (of compressed or transactional batches): none of them has bytes. */
-export function list(messages: readonly RawMessage[]): Records {
-  return new Listed(messages)
+export function list(messages: readonly RawMessage[], from = 0): Records {
+  return new Listed(messages, from)
 }
 
 /** At most so many of the next records, as objects. */
@@ -88,7 +89,9 @@ class Cursor implements Records {
   constructor(
     readonly bytes: Buffer,
     private readonly batches: PlainRecords['batches'],
+    from: number,
   ) {
+    this.offset = from - 1
     this.next()
   }
 
@@ -200,10 +203,13 @@ class Listed implements Records {
   readonly headersTo = 0
   private place = 0
 
-  constructor(private readonly messages: readonly RawMessage[]) {}
+  constructor(
+    private readonly messages: readonly RawMessage[],
+    private readonly from: number,
+  ) {}
 
   get last(): number {
-    return this.messages[this.place - 1]?.offset ?? -1
+    return this.messages[this.place - 1]?.offset ?? this.from - 1
   }
   get standing(): boolean {
     return this.place < this.messages.length

@@ -6,9 +6,11 @@ import { createDatabase, type Database } from '../../lib/db/connect.ts'
 import { decodeCheckpoint } from '../../lib/ingest/checkpoint.ts'
 import { decodeFactory } from '../../lib/ingest/decode.ts'
 import { LogEndsEarly, LogReplaced } from '../../lib/ingest/claim.ts'
+import { Skipped } from '../../lib/ingest/intake.ts'
 import { createKeyCache } from '../../lib/ingest/keys.ts'
 import type { Message } from '../../lib/ingest/outputs.ts'
 import { createWorker, type Worker } from '../../lib/ingest/worker.ts'
+import { list } from '../../lib/kafka/records.ts'
 import { database, STACK_MS } from '../stack.ts'
 import { fetched } from './batch.ts'
 
@@ -225,6 +227,31 @@ describe('createWorker()', () => {
     expect((await stopped())[0]?.stopped).toContain('the log ends at 2')
     await worker.claim({ low: 0, high: 3 })
     expect((await stopped())[0]?.stopped).toBeNull()
+  })
+
+  test('what was fetched for an older claim is not taken past what has to be read first', async () => {
+    const log = logOf(Array.from({ length: 20 }, (_, i) => i + 1))
+    await consume(newWorker(), log.slice(0, 10))
+    const worker = newWorker()
+    expect(await worker.claim({ low: 0, high: 20 })).toBe(10)
+    await worker.takeRecords(list(log.slice(15), 15), 1000, 20)
+    expect(failures).toEqual([expect.any(Skipped)])
+    expect(await storedNumbers()).toHaveLength(10)
+    failures = []
+    await consume(worker, log)
+    expect(await storedNumbers()).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
+  })
+
+  test('claims that overlap are made one after the other', async () => {
+    const log = logOf(Array.from({ length: 20 }, (_, i) => i + 1))
+    await consume(newWorker(), log.slice(0, 10))
+    const worker = newWorker()
+    const range = { low: 0, high: 20 }
+    const [first] = await Promise.all([worker.claim(range), worker.claim(range)])
+    await worker.takeRecords(list(log.slice(first), first), 1000, 20)
+    await worker.close()
+    expect(await storedNumbers()).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
+    expect(failures).toEqual([])
   })
 
   test('a time far ahead does not stay the newest reading', async () => {

@@ -1,6 +1,11 @@
 import { expect, test } from 'bun:test'
-import { KafkaJSConnectionError, KafkaJSNumberOfRetriesExceeded, KafkaJSProtocolError } from 'kafkajs'
-import { isUnreachable } from '../../lib/kafka/client.ts'
+import {
+  type Kafka,
+  KafkaJSConnectionError,
+  KafkaJSNumberOfRetriesExceeded,
+  KafkaJSProtocolError,
+} from 'kafkajs'
+import { clusterView, isUnreachable } from '../../lib/kafka/client.ts'
 import { DeadlineError } from '../../lib/run.ts'
 
 /** What makes us leave a client and begin at the next broker, and what is an answer that we must take. */
@@ -27,4 +32,19 @@ function exhausted(cause: Error): Error {
 
 test.each(CASES)('isUnreachable(): %s', (_, error, expected) => {
   expect(isUnreachable(error)).toBe(expected)
+})
+
+test('clusterView() makes a new connection where the first was refused, whatever the reason', async () => {
+  let opened = 0
+  const admin = () => ({
+    connect: async () => {
+      if (++opened === 1) throw new Error('not now')
+    },
+    disconnect: async () => {},
+    describeCluster: async () => ({ clusterId: 'cluster' }),
+  })
+  const kafka = { admin } as unknown as Kafka
+  const view = clusterView({ brokers: ['one'], current: () => kafka, rotate: () => kafka })
+  await expect(view.clusterId()).rejects.toThrow('not now')
+  expect(await view.clusterId()).toBe('cluster')
 })
