@@ -96,15 +96,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const decoding = createDecoding<Message>(options.decode, suspects.verdict)
   const stats = createStats()
   const inForce = createRulesInForce(options.books, (...activation) => processor.activate(...activation))
-  const silence = createSilenceWatch({
-    database,
-    clusterId,
-    topic,
-    partition,
-    consumerId: options.consumerId,
-    alertTopic: options.alertTopic,
-    now,
-  })
+  const silence = createSilenceWatch(options)
   const intake = createIntake({
     run,
     take: takeMessages,

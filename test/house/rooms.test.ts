@@ -79,6 +79,15 @@ test('a product file imports neither tests nor tools for them', () => {
   expect(wrong).toEqual([])
 })
 
+test('the judge shares no code with what it judges', () => {
+  const shared = files(/^chaos\/judge(\.ts$|\/)/).flatMap((file) =>
+    importsOf(file)
+      .filter((target) => target.includes('/') && !/^(chaos\/judge\/|node:)/.test(target))
+      .map((target) => `${file} imports ${target}`),
+  )
+  expect(shared).toEqual([])
+})
+
 test('configuration is read in lib/config.ts alone', () => {
   // lib/local and the commands around it hand their environment on to the processes that they start.
   const may = /^lib\/(config\.ts|local\/|commands\/)/

@@ -1,0 +1,68 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Kafka, logLevel } from 'kafkajs'
+import type { Evidence } from './evidence.ts'
+import { readLedger } from './ledger.ts'
+import { dumpTables, openDatabase, untilSettled } from './tables.ts'
+import { dumpTopics } from './topics.ts'
+
+export interface Sources {
+  ledger: string
+  database: string
+  brokers: string[]
+  readings: string[]
+  alerts: string
+  /** folder of the programs' logs; null: none is looked at */
+  logs: string | null
+  secrets: string[]
+  /** how long to wait for what is in the log to be stored and published */
+  settleMs: number
+}
+
+/** Everything that is known of a run, at its end: the ledger, the topics, the tables, the logs. */
+export async function collect(sources: Sources): Promise<Evidence> {
+  const sql = openDatabase(sources.database)
+  try {
+    await untilSettled(sql, () => endsOf(sources), sources.settleMs)
+    const { log, alerts, ends } = await dumpTopics(sources.brokers, sources)
+    return {
+      ...readLedger(sources.ledger),
+      log,
+      alerts,
+      ends,
+      tables: await dumpTables(sql),
+      texts: textsOf(sources),
+      secrets: sources.secrets,
+    }
+  } finally {
+    await sql.end({ timeout: 2 })
+  }
+}
+
+async function endsOf({ brokers, readings }: Sources) {
+  const admin = new Kafka({ clientId: 'judge', brokers, logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  try {
+    const known = new Set(await admin.listTopics())
+    const lists = readings
+      .filter((topic) => known.has(topic))
+      .map(async (topic) =>
+        (await admin.fetchTopicOffsets(topic)).map(({ partition, high }) => ({
+          topic,
+          partition,
+          high: Number(high),
+        })),
+      )
+    return (await Promise.all(lists)).flat()
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+function textsOf({ logs }: Sources): Map<string, string> {
+  const names =
+    logs !== null && existsSync(logs)
+      ? readdirSync(logs).filter((n) => /^(producer|consumer|monitor|plant)/.test(n))
+      : []
+  return new Map(names.map((name) => [name, readFileSync(join(logs ?? '', name), 'utf8')]))
+}
