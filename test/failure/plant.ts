@@ -20,6 +20,8 @@ export interface Plant {
   sql: Sql
   producer: Supervised
   consumers: Supervised[]
+  /** the programs' logs, one file each */
+  logs: string
   /** resolves when every partition has moved on and little is behind; rejects with what it saw after `boundMs` */
   untilFlowing(boundMs: number): Promise<number>
   verify(): Promise<Report>
@@ -39,16 +41,24 @@ const ROOT = join(import.meta.dir, '../..')
 /** a partition may be this much of the whole plant's rate behind and still count as flowing */
 const NEARLY_CAUGHT_UP_S = 1
 
-export async function startPlant(options: {
+export interface PlantOptions {
   rate: number
+  /** the tree whose programs run; this one unless told */
+  root?: string
+  /** loaded before the producer */
+  preload?: string[]
   /** further environment, such as where the stores of the sinks are */
   env?: Record<string, string>
-}): Promise<Plant> {
+  /** of the topic of readings */
+  topicConfig?: Record<string, string>
+}
+
+export async function startPlant(options: PlantOptions): Promise<Plant> {
   const dir = mkdtempSync(join(tmpdir(), 'plant-'))
   const [{ brokers }, { url }, sensorTopic, alertTopic] = await Promise.all([
     kafka(),
     database(),
-    freshTopic(3, { 'message.timestamp.type': 'LogAppendTime' }),
+    freshTopic(3, { 'message.timestamp.type': 'LogAppendTime', ...options.topicConfig }),
     freshTopic(2),
   ])
   const env = {
@@ -69,9 +79,17 @@ export async function startPlant(options: {
   const view = clusterView(kafkaClients({ brokers, clientId: 'test' }))
   await waitForCoordinator(view, config.CONSUMER_GROUP, 60_000, new AbortController().signal)
   await view.close()
-  const producer = supervise('plant', ['producer.ts', '--rate', String(options.rate)], env, dir)
+  const root = options.root ?? ROOT
+  const taps = (options.preload ?? []).flatMap((file) => ['--preload', file])
+  const producer = supervise(
+    'plant',
+    [...taps, 'producer.ts', '--rate', String(options.rate)],
+    env,
+    dir,
+    root,
+  )
   const consumers = [1, 2, 3].map((n) =>
-    supervise(`consumer-${n}`, ['consumer.ts'], { ...env, CONSUMER_ID: `consumer-${n}` }, dir),
+    supervise(`consumer-${n}`, ['consumer.ts'], { ...env, CONSUMER_ID: `consumer-${n}` }, dir, root),
   )
   const plant: Plant = {
     config,
@@ -79,6 +97,7 @@ export async function startPlant(options: {
     sql,
     producer,
     consumers,
+    logs: join(dir, 'logs'),
     untilFlowing: (boundMs) => untilFlowing({ sql, config }, boundMs, options.rate, dir),
     verify: () => verify(config, 60_000, () => {}),
     async stop() {
@@ -96,12 +115,13 @@ export function supervise(
   argv: string[],
   env: Record<string, string | undefined>,
   dir: string,
+  root = ROOT,
 ): Supervised {
   let stopping = false
   let restarts = 0
   const log = openSync(join(dir, 'logs', `${name}.log`), 'a')
   const start = () =>
-    Bun.spawn(['bun', 'run', ...argv], { cwd: ROOT, env, stdin: 'ignore', stdout: log, stderr: log })
+    Bun.spawn(['bun', 'run', ...argv], { cwd: root, env, stdin: 'ignore', stdout: log, stderr: log })
   let child = start()
   const watched = (async () => {
     for (;;) {

@@ -1,0 +1,70 @@
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { violatedIn, type Verdict } from '../../chaos/judge/verdict.ts'
+import { breakTree, damaged } from './broken.ts'
+import { controls, sourceOf, type ControlName } from './controls.ts'
+import { judged } from './judged.ts'
+import { trials } from './strikes.ts'
+
+/**
+ * Broken builds under the judge: each must turn it red, and the sound one must not. CONTROLS=3 runs the quick ones,
+ * CONTROLS=all all ten, CONTROLS=noMark,oneAck those.
+ */
+const QUICK: ControlName[] = ['noMark', 'clockIds', 'lettersOnErrors']
+const ALL = Object.keys(controls) as ControlName[]
+const asked = process.env.CONTROLS ?? '2'
+const chosen = /^\d+$/.test(asked)
+  ? QUICK.slice(0, Number(asked))
+  : asked === 'all'
+    ? ALL
+    : (asked.split(',') as ControlName[])
+
+setDefaultTimeout(300_000)
+
+test('every damage still finds its place in the source', () => {
+  for (const { damages } of Object.values(controls)) {
+    const texts = new Map<string, string>()
+    for (const damage of damages)
+      texts.set(damage.file, damaged(texts.get(damage.file) ?? sourceOf(damage.file), damage))
+    expect(texts.size).toBeGreaterThan(0)
+  }
+})
+
+describe('the judge', () => {
+  test('finds nothing in a sound build whose producer loses answers', async () => {
+    const verdict = await judged(trials.noMark, trials.noMark.strike)
+    report('sound', verdict)
+    expect(failuresOf(verdict)).toEqual([])
+    const looked = verdict.invariants.filter((i) => i.verdict === 'held').map((i) => i.id)
+    expect(looked).toEqual(
+      expect.arrayContaining(['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9', 'I11', 'I12']),
+    )
+  })
+
+  for (const name of chosen) {
+    test(`sees it where ${controls[name].name}`, async () => {
+      const { root, remove } = breakTree(controls[name].damages)
+      try {
+        const verdict = await judged({ ...trials[name], root }, trials[name].strike)
+        report(name, verdict)
+        const shown = violatedIn(verdict).filter((id) => (controls[name].shows as string[]).includes(id))
+        expect(shown).not.toEqual([])
+      } finally {
+        remove()
+      }
+    })
+  }
+})
+
+function failuresOf(verdict: Verdict): string[] {
+  return verdict.invariants.flatMap((i) =>
+    i.verdict === 'violated' ? [`${i.id}: ${i.examples.join(' | ')}`] : [],
+  )
+}
+
+function report(name: string, verdict: Verdict): void {
+  console.log(
+    `${name}: ${violatedIn(verdict).join(', ') || 'nothing'} violated; ${JSON.stringify(verdict.readings)}`,
+  )
+  for (const i of verdict.invariants)
+    for (const example of i.examples.slice(0, 2)) console.log(`  ${i.id}: ${example}`)
+}
