@@ -21,8 +21,9 @@ const HELP = `bun chaos/judge record|report: an independent judge of a run, from
   --secret TEXT    must stand in no log (may be given often; default: the password of the database)
   --settle 60      seconds to wait for what is in the log to be stored
 
-What producers sent and what was acknowledged is recorded by a tap: start them with
-JUDGE_LEDGER=DIR BUN_OPTIONS="--preload ./chaos/judge/tap.ts". Faults: lines in DIR/faults.jsonl, as ledger.ts tells.
+What a producer sent and what was acknowledged is recorded by a tap (without it I4 is not applicable):
+JUDGE_LEDGER=DIR bun --preload ./chaos/judge/tap.ts producer.ts. Faults: those of chaos scripts, and lines in
+DIR/faults.jsonl, as chaos/judge/ledger.ts tells.
 
 exit 0 all that could be looked at held · 1 something is violated · 2 usage · 69 a server does not answer`
 
@@ -87,6 +88,7 @@ async function report(): Promise<void> {
     readings: (values.readings ?? env.SENSOR_TOPIC ?? 'sensor-data').split(','),
     alerts: values.alerts ?? env.ALERT_TOPIC ?? 'alerts',
     logs: resolve(root, values.logs ?? join(state, 'logs')),
+    runs: join(state, 'chaos/runs'),
     secrets: values.secret ?? (password ? [decodeURIComponent(password)] : []),
     settleMs: Number(values.settle) * 1000,
   }).catch((error: unknown) => {

@@ -15,6 +15,8 @@ export interface Sources {
   /** folder of the programs' logs; null: none is looked at */
   logs: string | null
   secrets: string[]
+  /** where chaos scripts keep their runs; null: none was at work */
+  runs: string | null
   /** how long to wait for what is in the log to be stored and published */
   settleMs: number
 }
@@ -26,7 +28,7 @@ export async function collect(sources: Sources): Promise<Evidence> {
     await untilSettled(sql, () => endsOf(sources), sources.settleMs)
     const { log, alerts, ends } = await dumpTopics(sources.brokers, sources)
     return {
-      ...readLedger(sources.ledger),
+      ...readLedger(sources.ledger, sources.runs),
       log,
       alerts,
       ends,

@@ -55,14 +55,31 @@ function linesOf<K extends keyof Lines>(directory: string, kind: K): Lines[K][] 
   })
 }
 
-export function readLedger(directory: string) {
+/** What chaos scripts say of their strikes (events.jsonl of each run below this folder). */
+function faultsOfScripts(runs: string): Lines['faults'][] {
+  if (!existsSync(runs)) return []
+  return [...new Bun.Glob('**/events.jsonl').scanSync({ cwd: runs })].flatMap((file) => {
+    const lines = readFileSync(join(runs, file), 'utf8').split('\n').filter(Boolean)
+    return lines.flatMap((line) => {
+      const { t, event, by } = JSON.parse(line) as Record<string, unknown>
+      if (event !== 'strike' && event !== 'healed') return []
+      return [{ at: Number(t), kind: String(by), target: '', ...(event === 'healed' ? { ended: true } : {}) }]
+    })
+  })
+}
+
+/** `runs`: where chaos scripts keep theirs; null: no script was at work. */
+export function readLedger(directory: string, runs: string | null = null) {
   const accepted = linesOf(directory, 'accepted')
   const sends = linesOf(directory, 'sends')
   return {
     accepted:
       accepted?.map((a): AcceptedRun => ({ ...a, prints: a.prints.map((p) => BigInt(`0x${p}`)) })) ?? null,
     sends: sends && pairSends(sends),
-    faults: pairFaults(linesOf(directory, 'faults') ?? []),
+    faults: pairFaults([
+      ...(linesOf(directory, 'faults') ?? []),
+      ...(runs === null ? [] : faultsOfScripts(runs)),
+    ]),
     positions: linesOf(directory, 'positions'),
     answers: linesOf(directory, 'answers'),
     processes: linesOf(directory, 'processes'),

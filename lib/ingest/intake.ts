@@ -6,12 +6,10 @@ interface Ways {
   run(records: Records, most: number): number
   /** the long way, for all others: each becomes an object first */
   take(messages: Message[]): Promise<void>
-  /** under which claim the partition is held; null while it is not */
-  claim(): number | null
-  /** the offset that has to come next */
-  position(): number
+  /** under which claim the partition is held, and the offset that has to come next; null while it is not held */
+  hold(): { epoch: number; position: number } | null
   /** what came begins behind that: the partition has to be claimed and read anew */
-  onSkipped(error: Skipped): void
+  fail(error: Skipped): void
 }
 
 /** Records came without those before them. */
@@ -21,23 +19,18 @@ export class Skipped extends Error {}
 const MOST_AT_ONCE = 1024
 
 /** Takes records in their order, each by the way that is fit for it. Resolves to the offset of the last. */
-export function createIntake({
-  run,
-  take,
-  claim,
-  position,
-  onSkipped,
-}: Ways): (records: Records, most: number) => Promise<number> {
+export function createIntake(ways: Ways): (records: Records, most: number) => Promise<number> {
+  const { run, take, hold, fail } = ways
   let atOnce = 1
   return async (records, most) => {
-    const mine = claim()
+    const held = hold()
     const from = records.last + 1
     // What was fetched for an older claim may still be handed over: it lies behind what has to be read first.
-    if (mine !== null && from > position())
-      onSkipped(new Skipped(`offsets ${position()} to ${from - 1} were not handed over`))
+    if (held && from > held.position)
+      fail(new Skipped(`offsets ${held.position} to ${from - 1} were not handed over`))
     let left = most
     // a new claim begins to read elsewhere
-    while (left > 0 && records.standing && mine !== null && claim() === mine) {
+    while (left > 0 && records.standing && held && hold()?.epoch === held.epoch) {
       const known = run(records, left)
       left -= known
       if (known > 0) atOnce = 1
@@ -47,7 +40,7 @@ export function createIntake({
       atOnce = Math.min(2 * atOnce, MOST_AT_ONCE)
       await take(messages)
     }
-    if (claim() === null) while (records.standing) records.next() // nobody's now
+    if (!hold()) while (records.standing) records.next() // nobody's now
     return records.last
   }
 }

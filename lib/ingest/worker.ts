@@ -21,6 +21,7 @@ import { createSilenceWatch } from './silent.ts'
 import { createStats, noteBatch, type WorkerStats } from './stats.ts'
 import { readGaps, storeBatch } from './store.ts'
 import { createSuspects } from './suspects.ts'
+import { createTurns } from './turns.ts'
 
 /**
  * Stores one partition. States:
@@ -76,7 +77,6 @@ const SURE_AFTER_MS = 15_000
 export function createWorker(options: WorkerOptions): Worker {
   const { database, keys, clusterId, topic, partition, now } = options
   let owned = false
-  let claiming: Promise<unknown> = Promise.resolve()
   /** since when the log has seemed to end before what is stored; null while it does not */
   let endsEarlySince: number | null = null
   let epoch = 0
@@ -95,15 +95,11 @@ export function createWorker(options: WorkerOptions): Worker {
   const suspects = createSuspects()
   const decoding = createDecoding<Message>(options.decode, suspects.verdict)
   const stats = createStats()
+  const inTurn = createTurns()
   const inForce = createRulesInForce(options.books, (...activation) => processor.activate(...activation))
   const silence = createSilenceWatch(options)
-  const intake = createIntake({
-    run,
-    take: takeMessages,
-    claim: () => (owned ? epoch : null),
-    position: () => position,
-    onSkipped: fail,
-  })
+  const hold = () => (owned ? { epoch, position } : null)
+  const intake = createIntake({ run, take: takeMessages, hold, fail })
   const notices = createNotices(database, options.consumerId, topic, partition)
   const hasForms = options.decode === decodeFactory
   let processor = newProcessor()
@@ -121,10 +117,8 @@ export function createWorker(options: WorkerOptions): Worker {
 
   /** Every question of a claim may be the one that meets a dead connection. */
   async function claim(range: LogRange): Promise<number> {
-    // One after the other: a claim that ends in the middle of the next would let messages into a state half taken over.
-    const mine = claiming.then(() => takeOver(range))
-    claiming = mine.catch(() => {})
-    return mine.catch((error: unknown) => {
+    // A claim that ends in the middle of the next would let messages into a state half taken over.
+    return inTurn(() => takeOver(range)).catch((error: unknown) => {
       if (error instanceof LogEndsEarly) endsEarlySince ??= now()
       database.renewAfter(error)
       throw error

@@ -3,9 +3,11 @@ import { CHECKPOINT_VERSION, decodeCheckpoint, encodeCheckpoint } from '../inges
 import type { LogRange } from '../ingest/claim.ts'
 import type { Decoder } from '../ingest/decode.ts'
 import { createDecoding } from '../ingest/decoding.ts'
+import { Skipped } from '../ingest/intake.ts'
 import type { Marks } from '../ingest/mark-book.ts'
 import type { Message } from '../ingest/outputs.ts'
 import { createState } from '../ingest/partition.ts'
+import { createTurns } from '../ingest/turns.ts'
 import { log } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import { emptyBatch, take as takeInto, type SinkBatch } from './batch.ts'
@@ -23,7 +25,8 @@ import { claimSink, moveSink, planBatch, type SinkPlace } from './progress.ts'
 export interface SinkPartition {
   /** resolves to the offset to read from */
   claim(range: LogRange): Promise<number>
-  take(messages: Message[]): Promise<void>
+  /** these were asked for `from` this offset on */
+  take(messages: Message[], from: number): Promise<void>
   isBacklogged(): boolean
   drained(): Promise<void>
   /** writes what has waited long enough */
@@ -61,6 +64,7 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
   const { topic, partition } = place
   const kind = destination.name.split(':')[0] ?? destination.name
   const decoding = createDecoding<Message>(options.decode, () => undefined)
+  const inTurn = createTurns()
   let owned = false
   let epoch = 0
   /** next_offset as of our last move */
@@ -75,7 +79,7 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
   let ready: Ready[] = []
   let writing: Promise<void> | null = null
 
-  async function claim(range: LogRange): Promise<number> {
+  async function takeOver(range: LogRange): Promise<number> {
     await decoding.goOn()
     owned = false
     await writing
@@ -107,7 +111,9 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
     return position
   }
 
-  async function take(messages: Message[]): Promise<void> {
+  async function take(messages: Message[], from: number): Promise<void> {
+    if (!owned) return
+    if (from > position) return fail(new Skipped(`offsets ${position} to ${from - 1} were not handed over`))
     const mine = epoch
     const { fresh, decoded, pending } = await decoding.decode(messages.filter((m) => m.offset >= position))
     for (const [i, message] of fresh.entries()) {
@@ -187,7 +193,8 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
   }
 
   return {
-    claim,
+    // A claim that ends in the middle of the next would let messages into a state half taken over.
+    claim: (range) => inTurn(() => takeOver(range)),
     take,
     isBacklogged: () => ready.length >= READY_BATCHES && writing !== null,
     async drained() {

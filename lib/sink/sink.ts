@@ -98,7 +98,8 @@ export async function runSink(
     },
     async take(topic, partition, records, most, highWatermark) {
       highs.set(`${topic}-${partition}`, highWatermark)
-      await partitionOf(topic, partition).take(messagesOf(records, most))
+      const from = records.last + 1
+      await partitionOf(topic, partition).take(messagesOf(records, most), from)
       return records.last
     },
     isBacklogged: (topic, partition) => partitionOf(topic, partition).isBacklogged(),

@@ -66,6 +66,7 @@ export async function judged(
         alerts: ALERT_TOPIC,
         logs: plant.logs,
         secrets: ['factory_pass'],
+        runs: null,
         settleMs,
       }),
     )

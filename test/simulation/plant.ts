@@ -175,7 +175,7 @@ export function startConsumer(
     }
     const owner: PartitionOwner = {
       claim: (_, partition, range) => workerOf(partition).claim(range),
-      take: (_, partition, messages, _high, from) => workerOf(partition).take(messages, from),
+      take: (_, partition, records, most, high) => workerOf(partition).takeRecords(records, most, high),
       isBacklogged: (_, partition) => workerOf(partition).isBacklogged(),
       drained: (_, partition) => workerOf(partition).drained(),
       release: (_, partition) => workers.get(partition)?.release(),

@@ -40,7 +40,9 @@ export function judgeApi(e: Evidence): Finding[] {
 function isExcused(e: Evidence, { at }: Answer): boolean {
   return e.faults.some(
     (f) =>
-      /^(monitor|postgres|database|load)/.test(f.kind) && at >= f.at && at <= (f.ended ?? Infinity) + 15_000,
+      /^(monitor|postgres|database|backend|network|disk|load|mix|all-)/.test(f.kind) &&
+      at >= f.at &&
+      at <= (f.ended ?? Infinity) + 15_000,
   )
 }
 
