@@ -7,7 +7,7 @@ import { controls, type ControlName } from '../controls/controls.ts'
  * The producer's and the consumer's own decisions under a seeded world: lost answers, late requests, COMMITs of unknown end, kills
  * and freezes at any await, rebalances. SEEDS=10000 for the long run; what fails names its seed, and is kept below.
  */
-const SEEDS = Number(process.env.SEEDS ?? 500)
+const SEEDS = Number(process.env.SEEDS ?? 300)
 const FROM = Number(process.env.SEED ?? 1)
 const LONG = 2000
 const ROOT = join(import.meta.dir, '../..')
