@@ -33,7 +33,7 @@ type Resolver = ReturnType<Type['createResolver']>
 /** A number that nobody has registered is asked for again after this: somebody may register late. */
 const ABSENT_MS = 10_000
 /** Random bytes may name any number: so many are remembered as unknown. */
-const ABSENT_KEPT = 1000
+const ABSENT_KEPT = 10_000
 const QUESTIONS_AT_ONCE = 8
 
 export function createReader<T extends { ts: number }>(
