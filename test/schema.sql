@@ -737,6 +737,15 @@ begin
 end $function$;
 grant execute on function ensure_reading_partitions(integer) to consumer;
 
+CREATE OR REPLACE FUNCTION public.refuse_to_change_the_journal()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception 'Cannot % alert_journal: the journal is only ever added to', lower(tg_op)
+    using errcode = 'insufficient_privilege';
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.roll_up_readings(stretch interval, OUT rolled_up_to timestamp with time zone, OUT behind boolean)
  RETURNS record
  LANGUAGE plpgsql
