@@ -16,7 +16,8 @@ import { createNotices } from './notices.ts'
 import { batchesIn, createOutputs, isWorthwhile, type Message, type Outputs } from './outputs.ts'
 import { createProcessor, createState, type PartitionState } from './partition.ts'
 import { prepare } from './prepare.ts'
-import { isShown, type SensorState } from './sensor.ts'
+import { isShown } from './sensor.ts'
+import { createShowing } from './showing.ts'
 import { createSilenceWatch } from './silent.ts'
 import { createStats, noteBatch, type WorkerStats } from './stats.ts'
 import { readGaps, storeBatch } from './store.ts'
@@ -70,7 +71,6 @@ export interface WorkerOptions {
 }
 
 const BACKLOG_BATCHES = 2 // wait while a transaction runs: a few MB a partition
-const LATEST_EVERY_MS = 1000
 /** A look at the log may be older than a rival's COMMIT, a new leader's high watermark may lag: for no longer than this. */
 const SURE_AFTER_MS = 15_000
 
@@ -85,12 +85,11 @@ export function createWorker(options: WorkerOptions): Worker {
   let state: PartitionState = createState()
   let outputs: Outputs = createOutputs()
   let topicKey = 0
-  let unshown = new Set<SensorState>()
+  const showing = createShowing(now)
   let writing: Promise<void> | null = null
   /** messages in outputs, and when the first row of them was taken */
   let gathered = 0
   let gatheredAt = 0
-  let shownAt = 0
   const pace = createCheckpointPace(now)
   const suspects = createSuspects()
   const decoding = createDecoding<Message>(options.decode, suspects.verdict)
@@ -142,7 +141,7 @@ export function createWorker(options: WorkerOptions): Worker {
       state = taken.state
       outputs = createOutputs()
       gathered = 0
-      unshown = new Set(state.sensors.values())
+      showing.restart(state.sensors.values())
       position = taken.readFrom
     }
     epoch = taken.epoch
@@ -241,11 +240,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function isDue(): boolean {
     if (position < stored) return false // still reading the log again: nothing of it is new
-    return position > stored || outputs.activated.length > 0 || isLatestDue() || pace.isDue(position)
-  }
-
-  function isLatestDue(): boolean {
-    return unshown.size > 0 && now() - shownAt >= LATEST_EVERY_MS
+    return position > stored || outputs.activated.length > 0 || showing.isDue() || pace.isDue(position)
   }
 
   async function writeAll(): Promise<void> {
@@ -260,9 +255,8 @@ export function createWorker(options: WorkerOptions): Worker {
     const count = gathered // offsets may skip
     gathered = 0
     outputs = createOutputs()
-    for (const sensor of batch.touched) unshown.add(sensor)
-    const showing = final || isLatestDue() ? unshown : null
-    if (showing) unshown = new Set()
+    showing.add(batch.touched)
+    const latest = showing.take(batch.copy.rows > 0, final)
     if (batch.spilled.length > 0) pace.force()
     const checkpoint = final || pace.isDue(position) ? pace.encode(state) : null
     const waitedMs = batch.copy.rows > 0 ? started - gatheredAt : 0
@@ -271,7 +265,7 @@ export function createWorker(options: WorkerOptions): Worker {
         position: { clusterId, topic, partition, expected: stored, next, epoch },
         outputs: batch,
         checkpoint,
-        latest: showing ? [...showing].filter(isShown) : [],
+        latest: latest.filter(isShown),
         topicKey,
         detectedBy: options.consumerId,
         alertTopic: options.alertTopic,
@@ -285,7 +279,6 @@ export function createWorker(options: WorkerOptions): Worker {
       return
     }
     stored = next
-    if (showing) shownAt = now()
     if (checkpoint) pace.keptAt(next)
     const batchMs = now() - started + waitedMs
     metrics.stored(topic, partition, batch, batchMs, noteBatch(stats, batch, batchMs, now()))

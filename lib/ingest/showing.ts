@@ -1,0 +1,40 @@
+import type { SensorState } from './sensor.ts'
+
+/** with a batch the newest values cost little; a statement of their own waits for a batch */
+const WITH_BATCH_MS = 250
+const ALONE_MS = 1000
+
+/** Which sensors' newest readings pages have not been told yet, and when they are. */
+export interface Showing {
+  add(sensors: Iterable<SensorState>): void
+  /** worth a statement of its own */
+  isDue(): boolean
+  /** those to be told now; they count as told: where the batch fails, the partition is taken over again */
+  take(withBatch: boolean, final: boolean): SensorState[]
+  /** a partition was taken over: these, and nothing that waited before */
+  restart(sensors: Iterable<SensorState>): void
+}
+
+export function createShowing(now: () => number): Showing {
+  let waiting = new Set<SensorState>()
+  let toldAt = 0
+
+  const isOver = (ms: number) => waiting.size > 0 && now() - toldAt >= ms
+
+  return {
+    add(sensors) {
+      for (const sensor of sensors) waiting.add(sensor)
+    },
+    isDue: () => isOver(ALONE_MS),
+    take(withBatch, final) {
+      if (!final && !isOver(withBatch ? WITH_BATCH_MS : ALONE_MS)) return []
+      const told = [...waiting]
+      waiting = new Set()
+      toldAt = now()
+      return told
+    },
+    restart(sensors) {
+      waiting = new Set(sensors)
+    },
+  }
+}
