@@ -95,7 +95,8 @@ describe('what each may do', () => {
       await producer.send({ topic, acks: -1, messages: [{ key: 'k', value: '{}' }] })
       return 'done'
     } catch (error) {
-      return (error as { type?: string }).type ?? String(error)
+      const { type = '' } = error as { type?: string }
+      return /authoriz/i.test(`${type} ${error}`) ? 'refused' : String(error)
     } finally {
       await producer.disconnect().catch(() => {})
     }
@@ -113,11 +114,11 @@ describe('what each may do', () => {
   }
   test.each([
     ['producer', 'sensor-data', 'done'],
-    ['producer', 'alerts', 'TOPIC_AUTHORIZATION_FAILED'],
+    ['producer', 'alerts', 'refused'],
     ['consumer', 'alerts', 'done'],
-    ['consumer', 'sensor-data', 'TOPIC_AUTHORIZATION_FAILED'],
-    ['monitor', 'sensor-data', 'TOPIC_AUTHORIZATION_FAILED'],
-    ['monitor', 'alerts', 'TOPIC_AUTHORIZATION_FAILED'],
+    ['consumer', 'sensor-data', 'refused'],
+    ['monitor', 'sensor-data', 'refused'],
+    ['monitor', 'alerts', 'refused'],
   ])(
     '%s writes to %s: %s',
     async (user, topic, seen) => {
@@ -144,7 +145,7 @@ describe('what each may do', () => {
   )
 })
 
-test('the product itself runs on it: readings arrive, exactly as many as were accepted', async () => {
+test('the product itself runs on it: what a producer sends a consumer stores, and no log has a password', async () => {
   const common = { DATABASE_URL: url, STATE_DIR: dir, SPOOL_DIR: join(dir, 'spool') }
   const doors = [
     openDoor('consumer.ts', envOf('consumer', { ...common, CONSUMER_ID: 'consumer-1' })),
