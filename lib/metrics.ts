@@ -43,6 +43,12 @@ const endToEndSeconds = histogram(
   ['topic'],
   SECONDS,
 )
+const alertSeconds = histogram(
+  'factory_alert_latency_seconds',
+  'From measurement to the acknowledged message on the topic of alerts, of alarms that are raised live',
+  ['topic'],
+  SECONDS,
+)
 const batchRows = histogram(
   'factory_db_batch_rows',
   'Readings of one transaction',
@@ -107,6 +113,9 @@ export const metrics = {
     writeSeconds.observe({ sink: 'postgres' }, processMs / 1000)
     processSeconds.observe({ topic }, processMs / 1000)
     if (endToEndMs !== null) endToEndSeconds.observe({ topic }, Math.max(0, endToEndMs / 1000))
+  },
+  alerted(topic: string, seconds: number): void {
+    alertSeconds.observe({ topic }, Math.max(0, seconds))
   },
   /** a batch is in the store of this sink, `seconds` after its first message was taken */
   sunk(

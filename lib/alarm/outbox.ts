@@ -2,6 +2,7 @@ import type { AvroWriter } from '../avro/writer.ts'
 import { ask, type Database, type Transaction } from '../db/connect.ts'
 import { DEVICE_ALERT_TOPIC } from '../device.ts'
 import { log } from '../log.ts'
+import { metrics } from '../metrics.ts'
 import type { DeviceAlert } from './device-alert.ts'
 import type { Publish, Relay, RelayMessage } from './relay.ts'
 
@@ -55,6 +56,7 @@ export function outboxRelay(
           topic,
           list.map((e) => toMessage(e, topic === DEVICE_ALERT_TOPIC ? events : null)),
         )
+        for (const { payload } of list) tellLatency(topic, payload, Date.now())
       }
       const ids = JSON.stringify(entries.map((e) => e.entry))
       await tx`update outbox set sent_at = now()
@@ -72,6 +74,14 @@ export function outboxRelay(
       )
     },
   }
+}
+
+/** How long a raised alarm took from its reading to the topic; one that came late by itself says nothing about us. */
+function tellLatency(topic: string, payload: Record<string, unknown>, now: number): void {
+  const { state, late, timestamp, ts } = payload
+  const measured = typeof ts === 'number' ? ts / 1000 : Date.parse(String(timestamp))
+  const isRaised = topic === DEVICE_ALERT_TOPIC || state === 'raised'
+  if (isRaised && late !== true && Number.isFinite(measured)) metrics.alerted(topic, (now - measured) / 1000)
 }
 
 function toMessage(e: Entry, events: AvroWriter<DeviceAlert> | null): RelayMessage {

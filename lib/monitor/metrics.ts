@@ -3,6 +3,7 @@ import { collectProcess } from '../metrics.ts'
 import { groupVerdict } from './lag.ts'
 import { stateOf } from '../alarm/lifecycle.ts'
 import type { Snapshot } from './snapshot.ts'
+import { valueSeries } from './values.ts'
 
 /**
  * /metrics of the monitor, from the snapshot: a scrape asks neither Kafka nor PostgreSQL. What Kafka says has the names
@@ -43,6 +44,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     memberSeries(gauge, counter),
     plantSeries(gauge),
     lineSeries(gauge),
+    valueSeries(gauge),
     ownSeries(gauge, options),
   ]
   return {
@@ -61,13 +63,13 @@ export function createMetrics(options: MetricsOptions): Metrics {
 }
 
 type Set = (labels: Record<string, string | number>, value: number | null | undefined) => void
-type MakeGauge = (name: string, help: string, labelNames?: string[]) => Set
+export type MakeGauge = (name: string, help: string, labelNames?: string[]) => Set
 type MakeCounter = (
   name: string,
   help: string,
   labelNames?: string[],
 ) => (labels: Record<string, string | number>, value: number) => void
-type Write = (s: Snapshot) => void
+export type Write = (s: Snapshot) => void
 
 function kafkaSeries(gauge: MakeGauge, consumergroup: string): Write {
   const at = ['topic', 'partition']
