@@ -14,7 +14,7 @@ FROM oven/bun:${BUN_VERSION}-slim
 WORKDIR /app
 ENV NODE_ENV=production
 # A named volume takes over the owner of the folder it is mounted on, so these belong to the one who writes there.
-RUN install -d -o bun -g bun /data/spool /data/logs
+RUN install -d -o bun -g bun /data/spool /data/logs /data/objects
 COPY --from=packages /app/node_modules node_modules
 COPY package.json bunfig.toml tsconfig.json producer.ts consumer.ts monitor.ts ./
 COPY sql sql

@@ -60,6 +60,10 @@ describe('compose.yaml', () => {
       monitor: '127.0.0.1:${MONITORING_PORT:-5000}:5000',
       'kafka-ui': '127.0.0.1:8080:8080',
       registry: '127.0.0.1:8081:8081',
+      elasticsearch: '127.0.0.1:9200:9200',
+      minio: '127.0.0.1:9001:9001', // beside 9000
+      prometheus: '127.0.0.1:9090:9090',
+      grafana: '127.0.0.1:3000:3000',
     })
   })
 

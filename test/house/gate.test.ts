@@ -16,7 +16,7 @@ async function gate(tests: string, chaos?: string): Promise<{ code: number; last
   const bin = join(dir, 'bin')
   mkdirSync(bin)
   // Everything is installed, so that nothing is fetched.
-  for (const tool of ['java', 'mvn', 'shellcheck', 'chromium', 'npm', 'apt-get'])
+  for (const tool of ['java', 'mvn', 'shellcheck', 'chromium', 'npm', 'promtool', 'apt-get'])
     script(join(bin, tool), 'exit 0')
   script(join(bin, 'bun'), `if [ "$1" = --version ]; then echo 1.4.5; exit; fi\n${tests}`)
   if (chaos !== undefined) {
