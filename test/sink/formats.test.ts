@@ -49,7 +49,7 @@ describe.each(['ndjson', 'parquet'] as const)('%s', (name) => {
           rows.map((r) => ({ ...r, metadata: r.metadata && { ...r.metadata } })),
         )
       }),
-      { numRuns: 100 },
+      { numRuns: 20 },
     )
   })
 })
