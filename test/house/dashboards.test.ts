@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { files, read, ROOT } from './source.ts'
-import { dashboards, type Dashboard } from '../dashboards.ts'
+import { dashboards, expressions, metricsIn, type Dashboard } from '../dashboards.ts'
 
 /** promtool comes with Debian's package prometheus; .ci/run unpacks it here, because to install it would start a server. */
 const UNPACKED = join(ROOT, 'node_modules/.cache/prometheus/usr/bin/promtool')
@@ -101,4 +101,18 @@ describe('Grafana', () => {
     const given = Object.values(configs).map(({ file }) => file.replace('./', ''))
     expect(files(/^config\/(grafana|prometheus)\//).filter((file) => !given.includes(file))).toEqual([])
   })
+})
+
+test('every metric that a panel or a rule names is one of ours', () => {
+  const made = new Set(
+    files(/^lib\/(metrics|monitor\/[a-z-]+)\.ts$/).flatMap((file) =>
+      [...read(file).matchAll(/'((?:factory|kafka)_[a-z0-9_]+)'/g)].map((m) => m[1] ?? ''),
+    ),
+  )
+  const unknown = expressions().flatMap(({ where, expr }) =>
+    metricsIn(expr)
+      .filter((name) => !made.has(name) && !made.has(name.replace(/_(bucket|sum|count)$/, '')))
+      .map((name) => `${where}: ${name}`),
+  )
+  expect(unknown).toEqual([])
 })
