@@ -13,6 +13,8 @@ export interface Peer {
   /** ends by itself when all readings are stored */
   command(folder: string): string[]
   env?: Record<string, string>
+  /** its rows are not those of the topic: only their number is checked */
+  hasOwnValues?: true
   /** so much slower than the rest that it gets no more readings than this */
   most?: number
 }
@@ -55,6 +57,14 @@ export const PEERS: readonly Peer[] = [
     needs: [],
     build: async () => {},
     command: () => [process.execPath, here('bun/batches.ts')],
+  },
+  {
+    name: 'ready-rows',
+    is: 'the limit: COPY of rows made ready before, 10,000 a transaction, without Kafka and JSON',
+    needs: [],
+    build: async () => {},
+    command: () => [process.execPath, here('bun/ready-rows.ts')],
+    hasOwnValues: true,
   },
   {
     name: 'tutorial',

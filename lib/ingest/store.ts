@@ -3,7 +3,7 @@ import type { GroupRule } from '../alarm/group.ts'
 import { tellAlarms } from '../alarm/transitions.ts'
 import { ask, copyIn, type Sql, type Transaction } from '../db/connect.ts'
 import { CHECKPOINT_VERSION } from './checkpoint.ts'
-import { COPY_COLUMNS, type ReadingRow } from './copy.ts'
+import { COPY_COLUMNS, type ReadingRow, giveBack } from './copy.ts'
 import { describeHeaders } from './identity.ts'
 import { storeFacts } from './line-store.ts'
 import type { Range } from './marks.ts'
@@ -56,6 +56,7 @@ export async function storeBatch(sql: Sql, batch: Batch): Promise<void> {
   const stream = outputs.copy.rows > 0 ? outputs.copy.finish() : null
   if (few && !hasMore(outputs)) {
     await ask('store a few readings', moveOn(sql, batch, stream))
+    if (stream) giveBack(stream)
     return
   }
   await ask(
@@ -71,6 +72,7 @@ export async function storeBatch(sql: Sql, batch: Batch): Promise<void> {
       if (outputs.activated.length > 0) await activate(tx, batch.position, outputs)
     }),
   )
+  if (stream) giveBack(stream)
 }
 
 /** Something that takes statements of its own. */
