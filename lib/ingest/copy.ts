@@ -161,7 +161,7 @@ export function createCopyBuffer(initialBytes = 2048): CopyBuffer {
       reserve(2)
       view.setInt16(end, -1)
       const whole = buffer.subarray(0, end + 2)
-      buffer = spare.pop() ?? Buffer.allocUnsafeSlow(SIGNATURE.length)
+      buffer = Buffer.allocUnsafeSlow(SIGNATURE.length) // most never get another row
       view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength)
       end = SIGNATURE.copy(buffer)
       this.rows = 0

@@ -44,8 +44,9 @@ export function readHead({ head, identified }: Form, bytes: Uint8Array, from: nu
   for (let i = 0; i < head.length; i++) if (bytes[at++] !== head[i]) return false
   read.seq = 0
   if (!identified) return at === to
-  const length = (bytes[at++] as number) >> 1 // zigzag, in one byte
-  if (length > MAX_DIGITS || at + length !== to) return false
+  const zigzag = bytes[at++] as number // of one byte, and odd only below zero
+  const length = zigzag >> 1
+  if ((zigzag & 1) === 1 || length > MAX_DIGITS || at + length !== to) return false
   return (read.seq = wholeNumber(bytes, at, to)) > 0
 }
 

@@ -1,3 +1,4 @@
+import { giveBack } from '../../lib/ingest/copy.ts'
 import { decodeFactory } from '../../lib/ingest/decode.ts'
 import { identityOf } from '../../lib/ingest/identity.ts'
 import { createOutputs } from '../../lib/ingest/outputs.ts'
@@ -29,7 +30,7 @@ const chunks = await Promise.all(
     return batchOf(logOf(sent).map((m) => ({ ...m, offset: m.offset + chunk * CHUNK })))
   }),
 )
-const outputs = createOutputs()
+let outputs = createOutputs()
 const processor = createProcessor(createState(), () => outputs, where, keys, 'consumer-1')
 
 function drain(bytes: Buffer): void {
@@ -40,7 +41,8 @@ function drain(bytes: Buffer): void {
     processor.process(message, decodeFactory(message.value), identityOf(message.headers))
     records.next()
   }
-  outputs.copy.finish()
+  giveBack(outputs.copy.finish()) // as the writer does
+  outputs = createOutputs()
 }
 
 const warmUp = chunks.length / 4
