@@ -87,7 +87,7 @@ export async function claimPartition(
       notice: null,
     }
   }
-  const restored = await restore(sql, clusterId, topic, partition, row.next_offset, log)
+  const restored = await restore(sql, clusterId, topic, partition, row, log)
   return { epoch: row.epoch, nextOffset: row.next_offset, ...restored }
 }
 
@@ -106,7 +106,7 @@ async function claimAfterLoss(
       where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}
         and epoch = ${row.epoch} and next_offset = ${row.next_offset}`,
   )
-  const restored = await restore(sql, clusterId, topic, partition, row.next_offset, {
+  const restored = await restore(sql, clusterId, topic, partition, row, {
     low: 0,
     high: log.high,
   })
@@ -168,7 +168,7 @@ async function restore(
   clusterId: string,
   topic: string,
   partition: number,
-  nextOffset: number,
+  claimed: { next_offset: number; epoch: number },
   log: LogRange,
 ): Promise<{ state: PartitionState } & Pick<Claim, 'readFrom' | 'rules' | 'notice'>> {
   const rows = await ask(
@@ -177,7 +177,10 @@ async function restore(
       select at_offset, version, state from partition_checkpoints
       where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`,
   )
+  const nextOffset = claimed.next_offset
   const stored = rows[0]
+  if (stored && stored.at_offset > nextOffset)
+    await refuseOvertaken(sql, clusterId, topic, partition, claimed.epoch)
   const checkpoint = stored
     ? decodeCheckpoint(stored.state, stored.version)
     : { state: createState(), rulesVersion: 0 }
@@ -198,6 +201,24 @@ async function restore(
       message: `${topic}-${partition}: the checkpoint cannot be continued exactly (${why}): detectors learn anew from offset ${Math.max(at, log.low)}`,
     },
   }
+}
+
+/** A checkpoint ahead of what we claimed is that of somebody who has claimed it since: there is nothing to tell people. */
+async function refuseOvertaken(
+  sql: Sql,
+  clusterId: string,
+  topic: string,
+  partition: number,
+  epoch: number,
+): Promise<void> {
+  const rows = await ask(
+    'look who has claimed since',
+    sql<{ epoch: number }[]>`
+      select epoch from partition_progress
+      where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`,
+  )
+  if (rows[0]?.epoch !== epoch)
+    throw new Error(`Cannot claim ${topic}-${partition}: another consumer has claimed it meanwhile`)
 }
 
 /** Versions only rise, so those above the checkpoint's came into force after it. */

@@ -87,6 +87,11 @@ export function execute(scene: Scene, text: string, params: readonly unknown[], 
   if (text.startsWith('update partition_progress set stopped'))
     return (later(() => tables.events.push(`stopped: ${String(params[0])}`)), done(null))
   if (text.startsWith('select cluster_id from partition_progress')) return done(null, [])
+  if (text.startsWith('select epoch from partition_progress'))
+    return done(
+      null,
+      [tables.progress.get(partition)].flatMap((p) => (p ? [{ epoch: p.epoch }] : [])),
+    )
   if (text.startsWith('select at_offset, version, state from partition_checkpoints'))
     return done(null, [tables.checkpoints.get(partition)].filter(Boolean))
   if (text.startsWith('select book_version')) {
