@@ -46,9 +46,10 @@ export async function runSeed(seed: number): Promise<Outcome> {
       disk.chunks.size === 0 &&
       cluster.logs.every((log, p) => (server.tables.progress.get(p)?.next_offset ?? 0) >= log.length)
     await world.run(FAULTS_MS)
-    if (!(await world.run(FAULTS_MS + DRAIN_MS, drained)))
-      faults.push(`not drained: ${disk.chunks.size} chunks wait, ${whereIs(cluster, server.tables)}`)
+    await world.run(FAULTS_MS + DRAIN_MS, drained)
     if (world.chance(0.1)) await world.run(world.now() + AFTERMATH_MS)
+    if (!(await world.run(world.now() + DRAIN_MS, drained)))
+      faults.push(`not drained: ${disk.chunks.size} chunks wait, ${whereIs(cluster, server.tables)}`)
     faults.push(...world.faults, ...judge(cluster, server.tables, disk))
     const claims = [...server.tables.progress.values()].reduce((sum, p) => sum + p.epoch, 0)
     const repeats = cluster.logs.flat().length - disk.accepted.length
