@@ -5,7 +5,7 @@ import type { Snapshot } from '../snapshot.ts'
 import { frame } from './frame.ts'
 import { empty, grid, panel } from './panel.ts'
 import { h, type Child, type Element } from './tree.ts'
-import { moment, status, toneOfSeverity } from './words.ts'
+import { moment, status } from './words.ts'
 
 /** The rules in force: what each looks at, and since when whose book judges. */
 export function rulesPage(
@@ -37,7 +37,7 @@ export function rulesPage(
                 r.title ?? r.anomaly_type.replaceAll('_', ' '),
                 appliesTo(r),
                 conditionOf(r),
-                status(toneOfSeverity(r.severity), r.severity),
+                r.severity,
                 r.enabled === false ? status('stale', 'off') : 'on',
               ],
             })),
@@ -67,15 +67,14 @@ export function rulePage(
       h(
         'p',
         null,
-        status(toneOfSeverity(rule.severity), rule.severity),
-        ` ${rule.title ?? ''} ${conditionOf(rule)}. `,
+        `${rule.title ?? ''}: ${conditionOf(rule)}, for ${appliesTo(rule)}. `,
         rule.enabled === false ? status('stale', 'off') : null,
       ),
       h(
         'dl',
         null,
         Object.entries(rule)
-          .filter(([name]) => name !== 'id')
+          .filter(([name]) => name !== 'id' && name !== 'applies')
           .map(([name, value]) =>
             h(
               'div',

@@ -4,13 +4,15 @@ import { empty, panel } from '../panel.ts'
 import { h, type Element } from '../tree.ts'
 import { age, measured, number, status, toneOfLevel, visible, type Tone } from '../words.ts'
 
-/** So many sensors are drawn; the rest is a click away: the page stays under 60 KB with a thousand of them. */
+/** So many sensors are drawn where there are more than a small plant has: the page stays under 60 KB with a thousand. */
 const DRAWN = 24
+const SMALL_PLANT = 30
 
 /** Section 6: every sensor against its own limits, by zone and machine; the abnormal first where not all fit. */
 export function plant(s: Snapshot, now: number): Element {
   const all = s.sensors.data ?? []
-  const shown = all.length <= DRAWN ? all : [...all].sort((a, b) => weight(b) - weight(a)).slice(0, DRAWN)
+  const shown =
+    all.length <= SMALL_PLANT ? all : [...all].sort((a, b) => weight(b) - weight(a)).slice(0, DRAWN)
   const zones = Map.groupBy(shown, (x) => x.zone)
   return panel(
     'sensors',
@@ -18,7 +20,7 @@ export function plant(s: Snapshot, now: number): Element {
     s.sensors,
     now,
     all.length === 0 ? empty('No reading has been stored yet.') : null,
-    all.length > DRAWN
+    all.length > SMALL_PLANT
       ? h(
           'p',
           { key: 'cut' },
