@@ -14,6 +14,8 @@ export interface Judge {
   spooled(runId: string, sensorId: string, seq: number): void
   row(runId: string, sensorId: string, seq: number, hash: bigint): void
   deadLetter(runId: string, sensorId: string, seq: number): void
+  /** a row with the right content was there */
+  isStored(runId: string, sensorId: string, seq: number): boolean
   verdict(retiredBeforeMs: number): Verdict
 }
 
@@ -94,6 +96,7 @@ export function createJudge(): Judge {
     justify: (entry) => note(entry, JUSTIFIED),
     spooled: (runId, sensorId, seq) => mark(runId, sensorId, seq, SPOOLED),
     deadLetter: (runId, sensorId, seq) => mark(runId, sensorId, seq, DEAD),
+    isStored: (runId, sensorId, seq) => (runs.get(runId)?.get(sensorId)?.rows[seq - 1] ?? 0) > 0,
     row(runId, sensorId, seq, hash) {
       const track = trackOf(runId, sensorId)
       const i = seq - 1

@@ -66,7 +66,7 @@ export async function verify(
       duplicated: verdict.duplicated + unidentified.duplicated + heartbeats.duplicated,
       phantom: verdict.phantom + unidentified.phantom + heartbeats.phantom,
       heartbeats,
-      gaps: tables.gaps,
+      gaps: tables.gaps + tables.corrected(),
       unidentified,
       unknown_runs: [...unknown].filter((run) => !runs.has(run)),
       behind,
@@ -172,8 +172,17 @@ async function readStore(
     const sensors = l.topic === DEVICE_TOPIC ? sensorsOf(l.sensor_id) : [l.sensor_id]
     for (const sensor of sensors) judge.deadLetter(l.run_id, sensor, l.seq)
   }
+  const isStored = (l: (typeof letters)[number]) =>
+    judge.isStored(
+      l.run_id,
+      l.topic === DEVICE_TOPIC ? (sensorsOf(l.sensor_id)[0] ?? '') : l.sensor_id,
+      l.seq,
+    )
   return {
     gaps,
+    /** dead letters that came again, corrected: numbers that were filled though none had counted them as missing */
+    corrected: () =>
+      new Set(letters.filter(isStored).map((l) => `${l.run_id}\n${l.sensor_id}\n${l.seq}`)).size,
     heartbeats,
     retiredBeforeMs,
     judgeRows: () => held.each((runId, sensorId, seq, hash) => judge.row(runId, sensorId, seq, hash)),

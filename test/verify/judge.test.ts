@@ -88,6 +88,15 @@ test('judge: what is spooled, dropped, rejected, a dead letter or retired is not
   })
 })
 
+test('judge: a dead letter that came again, corrected, is stored, and known to be', () => {
+  const judge = createJudge()
+  for (const seq of [1, 2]) judge.expect(entry(seq))
+  for (const seq of [1, 2]) judge.deadLetter('run', 'sensor', seq)
+  judge.row('run', 'sensor', 2, 14n)
+  expect([1, 2, 3].map((seq) => judge.isStored('run', 'sensor', seq))).toEqual([false, true, false])
+  expect(judge.verdict(0)).toMatchObject({ accepted: 2, stored: 1, dead_lettered: 1, lost: 0 })
+})
+
 test('judge: a row that was accepted after the first look is no phantom', () => {
   const judge = createJudge()
   judge.expect(entry(1))
