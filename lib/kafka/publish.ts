@@ -7,15 +7,16 @@ import type { KafkaClients } from './client.ts'
  * spool instead. One topic-partition a send, because a send over two may resolve although one was never written.
  */
 export interface Publisher {
-  publish(
-    topic: string,
-    messages: {
-      key: string | Buffer | null
-      value: string | Buffer | null
-      headers: Record<string, string>
-    }[],
-  ): Promise<void>
+  publish(topic: string, messages: Outgoing[]): Promise<void>
   close(): Promise<void>
+}
+
+export interface Outgoing {
+  key: string | Buffer | null
+  value: string | Buffer | null
+  headers: Record<string, string>
+  /** where it has to go, whatever its key says */
+  partition?: number
 }
 
 /** 4.5 s: one request time-out, and below the 5 s after which PostgreSQL ends the relay's open transaction. */
@@ -42,7 +43,7 @@ export function createPublisher(clients: KafkaClients): Publisher {
     void old?.then((p) => p.disconnect()).catch(() => {})
   }
 
-  async function send(topic: string, messages: Parameters<Publisher['publish']>[1]): Promise<void> {
+  async function send(topic: string, messages: Outgoing[]): Promise<void> {
     producer ??= connect()
     const p = await producer
     const partitions = await partitionsOf(clients, topic)

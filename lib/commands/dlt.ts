@@ -1,0 +1,258 @@
+import { readFileSync } from 'node:fs'
+import { parseConfig, type Config } from '../config.ts'
+import { closeSql, connect, learnRoles, type Sql } from '../db/connect.ts'
+import { countByReason, deadLetters, type Choice, type DeadLetter } from '../ingest/dead-letters.ts'
+import { decodersOf } from '../ingest/decoders.ts'
+import { createPace, redrive, type Outcome } from '../ingest/redrive.ts'
+import { clusterOf, clusterView, kafkaClients } from '../kafka/client.ts'
+import { createPublisher } from '../kafka/publish.ts'
+import { stackConfig } from '../local/servers.ts'
+import { EXIT, Stop } from '../run.ts'
+import { command, positiveFlag } from './command.ts'
+
+const HELP = `bun run dlt list | show ID… | redrive [ID…]: messages that became no reading, and their way back.
+
+  list        how many of each topic and reason, and the newest of each
+  show        one whole: from where, why, headers, value as text and as hex
+  redrive     back to their topic and partition, as they came: under its own number a message is stored once, however
+              often it is sent; one without a number is sent once (--again: looks into the log first)
+
+  --reason R, --topic T   only these (list, redrive); redrive takes these, numbers, or --all
+  --dry-run               says what would be sent
+  --rate N                at most so many a second
+  --set NAME=VALUE        (JSON topics) sends it with this field changed; may be given several times
+  --value-file FILE       sends one letter with this value instead
+  --json                  as JSON
+
+A corrected message is not what its producer accepted: it is sent without the number, and its letter stays.
+
+exit 0 done · 1 something could not be sent · 2 usage · 69 Kafka or PostgreSQL is down · 78 configuration`
+
+type Values = Parameters<Parameters<typeof command>[0]['main']>[0]
+
+const PAGE = 200
+const SHOWN_BYTES = 4096
+
+await command({
+  help: HELP,
+  words: 1000,
+  options: {
+    reason: { type: 'string' },
+    topic: { type: 'string' },
+    all: { type: 'boolean' },
+    'dry-run': { type: 'boolean' },
+    again: { type: 'boolean' },
+    rate: { type: 'string' },
+    set: { type: 'string', multiple: true },
+    'value-file': { type: 'string' },
+    json: { type: 'boolean' },
+  },
+  async main(values, words, signal) {
+    const [act, ...rest] = words
+    const ids = rest.map(toId)
+    if (!['list', 'show', 'redrive'].includes(act ?? ''))
+      throw usage(`list, show or redrive: got "${act ?? ''}"`)
+    const { config } = await stackConfig()
+    await learnRoles(config.DATABASE_URL)
+    const sql = connect(config.DATABASE_URL, { name: 'dlt', role: 'consumer', max: 2 })
+    try {
+      if (act === 'list') return await list(sql, values)
+      if (act === 'show') return await show(sql, ids, values.json === true)
+      return await send(config, sql, ids, values, signal)
+    } catch (error) {
+      if (error instanceof Stop) throw error
+      throw new Stop(`Cannot ${act}: ${(error as Error).message}`, EXIT.unavailable, { cause: error })
+    } finally {
+      await closeSql(sql)
+    }
+  },
+})
+
+function usage(what: string): Stop {
+  return new Stop(`Cannot read the arguments: must be ${what}: see --help`, EXIT.usage)
+}
+
+function toId(word: string): number {
+  if (!/^\d{1,15}$/.test(word)) throw usage(`the number of a dead letter: got "${word}"`)
+  return Number(word)
+}
+
+function textOf(value: Values[string]): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+async function list(sql: Sql, values: Values): Promise<number> {
+  const counts = await countByReason(sql, { reason: textOf(values.reason), topic: textOf(values.topic) })
+  if (values.json) {
+    console.log(JSON.stringify({ dead_letters: counts }, null, 2))
+    return EXIT.ok
+  }
+  for (const c of counts) {
+    const sent = c.redriven > 0 ? `, ${c.redriven} sent again` : ''
+    console.log(
+      `${c.topic}  ${c.reason}  ${c.count}${sent}  newest ${c.newest_id} of ${c.newest.toISOString()}: ${c.example}`,
+    )
+  }
+  if (counts.length === 0) process.stderr.write('there is none\n')
+  return EXIT.ok
+}
+
+async function show(sql: Sql, ids: number[], json: boolean): Promise<number> {
+  if (ids.length === 0) throw usage('show ID')
+  const letters = await deadLetters(sql, { ids }, { afterId: 0, limit: ids.length })
+  if (json) console.log(JSON.stringify(letters.map(asJson), null, 2))
+  else for (const letter of letters) console.log(asText(letter))
+  if (letters.length === new Set(ids).size) return EXIT.ok
+  const missing = ids.filter((id) => !letters.some((l) => l.id === id))
+  throw new Stop(
+    `Cannot show ${missing.join(', ')}: there is no such dead letter: see bun run dlt list`,
+    EXIT.fault,
+  )
+}
+
+function asJson({ key, value, ...rest }: DeadLetter) {
+  const both = (bytes: Buffer | null) => bytes && { text: bytes.toString('utf8'), hex: bytes.toString('hex') }
+  return { ...rest, key: both(key), value: both(value) }
+}
+
+function asText(l: DeadLetter): string {
+  const from =
+    l.partition === null ? `${l.topic}, which it never reached` : `${l.topic}-${l.partition} at ${l.offset}`
+  const who =
+    l.runId === null ? 'no number of its own' : `${l.sensorId ?? '?'} number ${l.seq} of run ${l.runId}`
+  const headers = Object.entries(l.headers).map(([name, value]) => `    ${name}: ${printable(value)}`)
+  const cut = (l.value?.length ?? 0) < l.valueBytes ? `, of which ${l.value?.length} are kept` : ''
+  const shown = l.value?.subarray(0, SHOWN_BYTES)
+  return [
+    `dead letter ${l.id}  ${l.reason}: ${l.message}`,
+    `  from     ${from}, recorded ${l.recordedAt.toISOString()}`,
+    `  who      ${who}`,
+    `  again    ${l.redrivenAt ? `sent ${l.redrivenAt.toISOString()}` : 'not sent'}`,
+    `  key      ${l.key === null ? 'none' : printable(l.key.toString('utf8'))}`,
+    `  headers  ${headers.length === 0 ? 'none' : ''}`.trimEnd(),
+    ...headers,
+    `  value    ${l.value === null ? 'none' : `${l.valueBytes} bytes${cut}`}`,
+    ...(shown ? [`    ${printable(shown.toString('utf8'))}`, ...hexLines(shown)] : []),
+  ].join('\n')
+}
+
+/** Broken messages hold anything: nothing of it may steer the terminal. */
+function printable(text: string): string {
+  return text.toWellFormed().replace(/[\u0000-\u001f\u007f-\u009f]/g, '\u00b7')
+}
+
+function hexLines(bytes: Buffer): string[] {
+  const lines: string[] = []
+  for (let at = 0; at < bytes.length; at += 16) {
+    const part = bytes.subarray(at, at + 16)
+    const pairs = (part.toString('hex').match(/../g) ?? []).join(' ')
+    lines.push(
+      `    ${at.toString(16).padStart(6, '0')}  ${pairs.padEnd(47)}  ${printable(part.toString('latin1'))}`,
+    )
+  }
+  return lines
+}
+
+async function send(
+  config: Config,
+  sql: Sql,
+  ids: number[],
+  values: Values,
+  signal: AbortSignal,
+): Promise<number> {
+  const choice: Choice = {
+    ids: ids.length > 0 ? ids : undefined,
+    reason: textOf(values.reason),
+    topic: textOf(values.topic),
+  }
+  const isChosen = choice.ids !== undefined || choice.reason !== undefined || choice.topic !== undefined
+  if (!isChosen && !values.all) throw usage('numbers, --reason, --topic or --all')
+  if (values['value-file'] !== undefined && ids.length !== 1) throw usage('one number with --value-file')
+  const clients = kafkaClients({ ...clusterOf(config), clientId: 'dlt' })
+  const view = clusterView(clients)
+  const publisher = createPublisher(clients)
+  const pace = createPace(positiveFlag('rate', values.rate) ?? null, () => performance.now())
+  const options = {
+    ...{ sql, clients, view, publisher },
+    decoders: decodersOf({ ...parseConfig(), ...config, FLEET: 'all' }),
+    correct: correction(values),
+    dryRun: values['dry-run'] === true,
+    again: values.again === true,
+  }
+  const counts = new Map<Outcome, number>()
+  try {
+    for (let afterId = 0; !signal.aborted;) {
+      const letters = await deadLetters(sql, choice, { afterId, limit: PAGE })
+      for (const letter of letters) {
+        if (signal.aborted) break
+        if (!options.dryRun) await pace(signal)
+        const { outcome, why } = await redrive(options, letter)
+        counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+        if (values.json) console.log(JSON.stringify({ id: letter.id, outcome, why }))
+        else console.log(`${letter.id}  ${outcome}: ${why}`)
+        afterId = letter.id
+      }
+      if (letters.length < PAGE) break
+    }
+  } finally {
+    await publisher.close()
+    await view.close()
+  }
+  const sums = [...counts].map(([outcome, count]) => `${count} ${outcome}`)
+  process.stderr.write(`${sums.join(', ') || 'there is none'}\n`)
+  const failed = (counts.get('still broken') ?? 0) + (counts.get('incomplete') ?? 0)
+  return failed > 0 ? EXIT.fault : EXIT.ok
+}
+
+/** What --set or --value-file make of a value; null where neither is given. */
+function correction(values: Values): ((value: Buffer | null) => Buffer) | null {
+  const file = values['value-file']
+  if (typeof file === 'string') {
+    const value = readFileSync(file)
+    return () => value
+  }
+  if (!Array.isArray(values.set)) return null
+  const changes = values.set.map((change) => {
+    const at = String(change).indexOf('=')
+    if (at < 1) throw usage(`--set NAME=VALUE: got "${String(change)}"`)
+    return { path: String(change).slice(0, at).split('.'), value: literal(String(change).slice(at + 1)) }
+  })
+  return (value) => {
+    const message = parsed(value)
+    for (const change of changes) assign(message, change.path, change.value)
+    return Buffer.from(JSON.stringify(message))
+  }
+}
+
+function parsed(value: Buffer | null): Record<string, unknown> {
+  try {
+    const message: unknown = JSON.parse(value?.toString('utf8') ?? '')
+    if (typeof message === 'object' && message !== null) return message as Record<string, unknown>
+  } catch {
+    // said below
+  }
+  throw new Stop(
+    'Cannot set a field: the value is no JSON object: give the whole with --value-file',
+    EXIT.usage,
+  )
+}
+
+function assign(target: Record<string, unknown>, [name = '', ...rest]: string[], value: unknown): void {
+  if (rest.length === 0) {
+    target[name] = value
+    return
+  }
+  const inner = target[name]
+  const next = typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>) : {}
+  target[name] = next
+  assign(next, rest, value)
+}
+
+/** 21.5 is a number, true is true, everything else is the text itself. */
+function literal(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
