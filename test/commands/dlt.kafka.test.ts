@@ -93,6 +93,17 @@ test('a dry run sends nothing', async () => {
   expect(marked.length).toBe(0)
 })
 
+test('sent back too soon it is a dead letter once more, which the ledger counts once', async () => {
+  const before = await letters()
+  const [first] = await plant.sql<{ id: number }[]>`
+    select min(dead_letter_id) as id from dead_letters where reason = 'sensor_limit'`
+  expect(await dlt('redrive', String(first?.id))).toMatchObject({ code: 0, err: '1 sent\n' })
+  await until('it to come back', async () => (await letters()) > before, 60_000)
+  const report = await plant.verify()
+  expect(report).toMatchObject({ lost: 0, duplicated: 0, phantom: 0, behind: 0 })
+  expect(report.stored + report.dead_lettered).toBe(report.accepted)
+}, 150_000)
+
 test('sent again, and again, each is stored once, and the ledger stays true', async () => {
   await Promise.all(plant.consumers.map((c) => c.stop()))
   const env = { ...plant.env, MAX_SENSORS: '10000' }
@@ -100,7 +111,7 @@ test('sent again, and again, each is stored once, and the ledger stays true', as
     supervise(`again-${n}`, ['consumer.ts'], { ...env, CONSUMER_ID: `again-${n}` }, plant.config.STATE_DIR),
   )
   const first = await dlt('redrive', '--reason', 'sensor_limit')
-  expect(first).toMatchObject({ code: 0, err: expect.stringMatching(/^\d+ sent\n$/) })
+  expect(first).toMatchObject({ code: 0, err: expect.stringMatching(/^1 already sent, \d+ sent\n$/) })
   const stored = await plant.verify()
   expect(stored).toMatchObject({ lost: 0, duplicated: 0, phantom: 0, dead_lettered: 0, behind: 0 })
   expect(stored.stored).toBe(stored.accepted)
