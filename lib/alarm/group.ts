@@ -1,4 +1,5 @@
 import type { Transaction } from '../db/connect.ts'
+import { parseMicros, type Micros } from '../time.ts'
 import type { RaisedAlarm } from './alarm.ts'
 import { alarmId } from './id.ts'
 import { tell } from './tell.ts'
@@ -25,57 +26,84 @@ interface Member {
   sensor_id: string
   severity: string
   group_id: string | null
+  /** which machine, and event time in microseconds */
+  machine: string
+  at: Micros
 }
 
 const RANK = ['low', 'medium', 'high', 'critical']
 
-/** Which of these new alarms belong to a group and call nobody: alarm id → group id. */
+const machineOf = (a: RaisedAlarm) => `${a.location.factory_section}\n${a.location.machine_id}`
+
+/**
+ * Which of these new alarms (stored already) belong to a group and call nobody: alarm id → group id. A storm of them
+ * asks as few questions as one alarm does: the locks are held until the transaction ends, and others wait for them.
+ */
 export async function formGroups(
   tx: Transaction,
   raised: readonly RaisedAlarm[],
   rule: GroupRule,
   alertTopic: string,
 ): Promise<Map<string, string>> {
-  const suppressed = new Map<string, string>()
-  const machines = Map.groupBy(
-    raised.filter((a) => a.location.machine_id !== '' && a.sensor_type !== 'machine'),
-    (a) => a.location.machine_id,
-  )
-  for (const machine of [...machines.keys()].sort()) {
-    await tx`select pg_advisory_xact_lock(hashtext(${`machine ${machine}`}))`
-    for (const alarm of machines.get(machine) ?? []) {
-      const group = await groupOf(tx, alarm, rule, alertTopic)
-      if (!group) continue
-      const quiet = alarm.severity !== 'critical'
-      await tx`update alerts set group_id = ${group}, suppressed = ${quiet ? 'group' : null}
-        where alert_id = ${alarm.alert_id}`
-      if (quiet) suppressed.set(alarm.alert_id, group)
+  const ours = raised.filter((a) => a.location.machine_id !== '' && a.sensor_type !== 'machine')
+  if (ours.length === 0) return new Map()
+  const names = [...new Set(ours.map((a) => a.location.machine_id))].sort()
+  await tx`select pg_advisory_xact_lock(hashtext('machine ' || name))
+    from (select value as name from jsonb_array_elements_text(${JSON.stringify(names)}::text::jsonb)
+      with ordinality order by ordinality offset 0) n`
+  const known = Map.groupBy(await membersNear(tx, ours, names, rule), (m) => m.machine)
+  const open = await holdOpen(tx, [...known.values()].flat())
+  const joined: { alert_id: string; group_id: string; suppressed: 'group' | null }[] = []
+  for (const alarm of ours) {
+    const at = parseMicros(alarm.timestamp)
+    const near = (known.get(machineOf(alarm)) ?? []).filter((m) => Math.abs(m.at - at) <= rule.window * 1e6)
+    let group = near.find((m) => m.group_id !== null && open.has(m.group_id))?.group_id ?? null
+    if (group === null) {
+      const sensors = [...new Set([...near.map((m) => m.sensor_id), alarm.sensor_id])]
+      if (sensors.length < rule.sensors) continue
+      group = await raiseGroup(tx, alarm, near, sensors, rule, alertTopic)
+      open.add(group)
+      for (const member of near) member.group_id ??= group
     }
+    const self = near.find((m) => m.alert_id === alarm.alert_id)
+    if (self) self.group_id = group
+    joined.push({
+      alert_id: alarm.alert_id,
+      group_id: group,
+      suppressed: alarm.severity === 'critical' ? null : 'group',
+    })
   }
-  return suppressed
+  if (joined.length > 0)
+    await tx`update alerts set group_id = j.group_id, suppressed = j.suppressed
+      from jsonb_to_recordset(${JSON.stringify(joined)}::text::jsonb)
+        as j (alert_id uuid, group_id uuid, suppressed text)
+      where alerts.alert_id = j.alert_id`
+  return new Map(joined.flatMap((j) => (j.suppressed ? [[j.alert_id, j.group_id] as const] : [])))
 }
 
-async function groupOf(
-  tx: Transaction,
-  alarm: RaisedAlarm,
-  rule: GroupRule,
-  alertTopic: string,
-): Promise<string | null> {
-  const near = await tx<Member[]>`
-    select alert_id, sensor_id, severity, group_id from alerts
-    where active and sensor_type <> 'machine' and location->>'machine_id' = ${alarm.location.machine_id}
-      and location->>'factory_section' = ${alarm.location.factory_section}
-      and "timestamp" between ${alarm.timestamp}::timestamptz - make_interval(secs => ${rule.window})
-        and ${alarm.timestamp}::timestamptz + make_interval(secs => ${rule.window})
+/** Active alarms of these machines within a window of any of the new ones, oldest first. */
+function membersNear(tx: Transaction, ours: readonly RaisedAlarm[], names: string[], rule: GroupRule) {
+  const times = ours.map((a) => a.timestamp).sort((a, b) => parseMicros(a) - parseMicros(b))
+  return tx<Member[]>`
+    select alert_id, sensor_id, severity, group_id, location->>'factory_section' || E'\\n' || (location->>'machine_id') as machine,
+      (extract(epoch from "timestamp") * 1e6)::float8 as at
+    from alerts
+    where active and sensor_type <> 'machine'
+      and location->>'machine_id' in (select jsonb_array_elements_text(${JSON.stringify(names)}::text::jsonb))
+      and "timestamp" between ${times[0] ?? ''}::timestamptz - make_interval(secs => ${rule.window})
+        and ${times.at(-1) ?? ''}::timestamptz + make_interval(secs => ${rule.window})
     order by "timestamp"`
-  const open = near.find((m) => m.group_id !== null)?.group_id
-  if (open) {
-    const held = await tx`select 1 from alerts where alert_id = ${open} and active for update`
-    if (held.length > 0) return open
-  }
-  const sensors = [...new Set([...near.map((m) => m.sensor_id), alarm.sensor_id])]
-  if (sensors.length < rule.sensors) return null
-  return raiseGroup(tx, alarm, near, sensors, rule, alertTopic)
+}
+
+/** Groups of these members that are open, and stay so until this transaction ends. */
+async function holdOpen(tx: Transaction, members: readonly Member[]): Promise<Set<string>> {
+  const ids = [...new Set(members.flatMap((m) => m.group_id ?? []))]
+  if (ids.length === 0) return new Set()
+  const rows = await tx<{ alert_id: string }[]>`
+    select alert_id from alerts
+    where alert_id in (select value::uuid from jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb)) and active
+    order by alert_id for update`
+  return new Set(rows.map((row) => row.alert_id))
 }
 
 async function raiseGroup(
