@@ -13,7 +13,7 @@ const HELP = `bun start: brings up everything on this machine, without Docker: t
 the plant, three consumers and the monitor; for fleet iot a schema registry too. Ctrl-C drains and stops it all.
 
   --fleet factory|soda|iot|all   who measures (default factory)
-  --sinks                        Elasticsearch and S3 with their sinks
+  --sinks                        also OpenSearch and s3proxy, each with its sink (sink-elasticsearch, sink-s3)
   --detach                       go back to the prompt and leave it running (bun run stop ends it)
   --fresh                        delete all data of an earlier run first
   --help                         this text
@@ -30,18 +30,15 @@ await command({
     fresh: { type: 'boolean' },
   },
   async main(values, _words, signal) {
-    if (values.sinks) {
-      process.stderr.write(
-        'note: the sinks are not part of the local stack yet; docker compose --profile sinks up -d runs them\n',
-      )
-    }
-    const fleet = typeof values.fleet === 'string' ? { FLEET: values.fleet } : undefined
-    return start({ fleet, detach: values.detach === true, fresh: values.fresh === true }, signal)
+    const overrides: Record<string, string> = {}
+    if (typeof values.fleet === 'string') overrides.FLEET = values.fleet
+    if (values.sinks) overrides.SINKS = 'on'
+    return start({ overrides, detach: values.detach === true, fresh: values.fresh === true }, signal)
   },
 })
 
 interface Wanted {
-  fleet: { FLEET: string } | undefined
+  overrides: Record<string, string>
   detach: boolean
   fresh: boolean
 }
@@ -49,7 +46,7 @@ interface Wanted {
 async function start(wanted: Wanted, signal: AbortSignal): Promise<number> {
   const stages = createStages()
   const started = performance.now()
-  const { config, status } = await stackConfig(wanted.fleet)
+  const { config, status } = await stackConfig(wanted.overrides)
   const dir = stateDir(config)
   if (status && wanted.fresh) {
     throw new Stop('Cannot start afresh: a stack runs on this data: bun run stop first', EXIT.fault)

@@ -10,7 +10,7 @@ import { command } from './command.ts'
 const HELP = `bun run stop [LAYER|NAME…]: drains and stops what bun start has started, and nothing else.
 
   LAYER   infra · producers · consumers · monitoring; without one everything
-  NAME    one process: kafka1, kafka2, kafka3, postgres, plant, consumer-1 …, monitor
+  NAME    one process: kafka1, kafka2, kafka3, postgres, plant, consumer-1 …, sink-s3 …, monitor
 
 exit 0 stopped, or nothing was running · 2 no such layer or process`
 

@@ -12,6 +12,7 @@ import { livingRecords } from './record.ts'
 import { findRegistry } from './registry.ts'
 import { chooseServers } from './servers.ts'
 import { progressBar, type Stages } from './stage.ts'
+import { findOpensearch, findS3proxy } from './stores.ts'
 import { logFile } from './supervisor.ts'
 
 /** Two minutes: three nodes that recover their logs on a busy machine. */
@@ -34,8 +35,7 @@ export async function bringUp(
     .filter((part) => layers.includes(part.layer))
     .map((part) => part.name)
     .filter((name) => !(isKafka(name) && servers.kafka === 'given'))
-    .filter((name) => !(name === 'postgres' && servers.postgres === 'given'))
-    .filter((name) => !(name === 'registry' && servers.registry === 'given'))
+    .filter((name) => !(name in servers && servers[name as keyof typeof servers] === 'given'))
   const missing = await missingOf(dir, names)
   const anyGiven = Object.values(servers).includes('given')
   if (missing.length === 0 && !anyGiven) return []
@@ -73,6 +73,8 @@ export async function bringUp(
     missing.filter((n) => n === 'registry'),
     new URL(config.SCHEMA_REGISTRY_URL).host,
   )
+  const isStore = (name: string) => name === 'opensearch' || name === 's3proxy'
+  const stores = stage('sinks’ stores', missing.filter(isStore), missing.filter(isStore).join(', '))
   const kafka = stage('Kafka', missing.filter(isKafka), config.KAFKA_BROKERS.join(', '))
   const database = stage(
     'PostgreSQL',
@@ -82,7 +84,7 @@ export async function bringUp(
   const schema = database.then(() => runStep('migrations', 'migrate', env, stages, signal))
   // The page needs the schema only; it comes up while Kafka still does.
   const page = schema.then(() => stage('monitor', ofLayer('monitoring'), monitorUrl(config)))
-  await settled([kafka, page, registry])
+  await settled([kafka, page, registry, stores])
   await runStep('topics', 'topics', env, stages, signal)
 
   await stage('producers', ofLayer('producers'), ofLayer('producers').join(', '))
@@ -116,12 +118,16 @@ async function missingOf(dir: string, names: string[]): Promise<string[]> {
 
 /** Java, the jars and the class archive: found at once, except the first time. */
 async function prepareDependencies(missing: string[], stages: Stages, signal: AbortSignal): Promise<void> {
-  if (!missing.some((name) => isKafka(name) || name === 'registry')) return
+  if (!missing.some((name) => isKafka(name) || ['registry', 'opensearch', 's3proxy'].includes(name))) return
   await stages.run(
     'dependencies',
     async (progress) => {
       if (missing.includes('registry'))
         await findRegistry((done, total) => progress(`schema registry ${progressBar(done, total)}`))
+      if (missing.includes('opensearch'))
+        await findOpensearch((done, total) => progress(`OpenSearch ${progressBar(done, total)}`))
+      if (missing.includes('s3proxy'))
+        await findS3proxy((done, total) => progress(`s3proxy ${progressBar(done, total)}`))
       if (!missing.some(isKafka)) return
       const java = await findJava((done, total) => progress(`Kafka ${progressBar(done, total)}`))
       if (java.archive || signal.aborted) return java
@@ -155,6 +161,8 @@ function envOf(config: Config, dir: string): Record<string, string> {
     KAFKA_BROKERS: config.KAFKA_BROKERS.join(','),
     DATABASE_URL: config.DATABASE_URL,
     SCHEMA_REGISTRY_URL: config.SCHEMA_REGISTRY_URL,
+    ELASTICSEARCH_URL: config.ELASTICSEARCH_URL,
+    S3_ENDPOINT: config.S3_ENDPOINT,
     MONITORING_PORT: String(config.MONITORING_PORT),
   }
 }

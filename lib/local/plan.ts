@@ -1,17 +1,22 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { environment, type Config } from '../config.ts'
+import { SINKS } from '../sink/open.ts'
 import { findJava } from './java.ts'
 import { kafkaNodes, kafkaParts } from './kafka.ts'
 import type { Layer, Part } from './part.ts'
 import { postgresPart } from './postgres.ts'
 import { httpAnswers } from './probe.ts'
 import { findRegistry, registryPart } from './registry.ts'
+import { findOpensearch, findS3proxy, opensearchPart, s3proxyPart } from './stores.ts'
 
 export const ROOT = resolve(import.meta.dir, '../..')
 const FLEETS = ['factory', 'soda', 'iot'] as const
 /** /metrics of the first producer, further ones below it; consumers above it (SPEC: 2112, 2113, 2114, 2115). */
 const PRODUCER_METRICS = 2112
+/** Sinks above the consumers that a plant usually has. */
+const SINK_METRICS = 2123
+const STORES = ['opensearch', 's3proxy'] as const
 const LAYER_OF = {
   'producer.ts': 'producers',
   'consumer.ts': 'consumers',
@@ -26,11 +31,15 @@ export function namesOf(config: Config): { name: string; layer: Layer }[] {
     ...kafkaNodes(config.PORT_OFFSET).map((node) => ({ name: `kafka${node.id}`, layer: 'infra' as const })),
     { name: 'postgres', layer: 'infra' },
     ...(needsRegistry(config) ? [{ name: 'registry', layer: 'infra' as const }] : []),
+    ...(config.SINKS === 'on' ? STORES.map((name) => ({ name, layer: 'infra' as const })) : []),
     ...fleetsOf(config).map((fleet) => ({ name: producerName(fleet), layer: 'producers' as const })),
     ...Array.from({ length: config.CONSUMERS }, (_, i) => ({
       name: `consumer-${i + 1}`,
       layer: 'consumers' as const,
     })),
+    ...(config.SINKS === 'on'
+      ? SINKS.map((sink) => ({ name: `sink-${sink}`, layer: 'consumers' as const }))
+      : []),
     { name: 'monitor', layer: 'monitoring' },
   ]
 }
@@ -50,10 +59,23 @@ export async function planParts(
   if (names.includes('postgres'))
     parts.push(postgresPart({ dir: stateDir(config), ...localDatabase(config) }))
   if (names.includes('registry')) {
-    const port = Number(new URL(config.SCHEMA_REGISTRY_URL).port || 80)
+    const port = portOf(config.SCHEMA_REGISTRY_URL)
     parts.push(registryPart({ dir: stateDir(config), port, program: await findRegistry() }))
   }
+  if (names.includes('opensearch')) {
+    const port = portOf(config.ELASTICSEARCH_URL)
+    parts.push(opensearchPart({ dir: stateDir(config), port, program: await findOpensearch() }))
+  }
+  if (names.includes('s3proxy')) {
+    const access = { accessKeyId: config.S3_ACCESS_KEY, secretAccessKey: config.S3_SECRET_KEY }
+    const port = portOf(config.S3_ENDPOINT)
+    parts.push(s3proxyPart({ dir: stateDir(config), port, program: await findS3proxy(), ...access }))
+  }
   return [...parts, ...doorParts(config, env)].filter(wanted)
+}
+
+function portOf(url: string): number {
+  return Number(new URL(url).port || 80)
 }
 
 /** Where our own PostgreSQL listens and who may enter. */
@@ -96,10 +118,16 @@ function doorParts(config: Config, env: Record<string, string>): Part[] {
     const metrics = PRODUCER_METRICS + 1 + i + config.PORT_OFFSET
     return door(config, env, name, 'consumer.ts', metrics, { CONSUMER_ID: name })
   })
+  const sinks = SINKS.map((sink, i) => {
+    const metrics = Math.max(SINK_METRICS, PRODUCER_METRICS + 1 + config.CONSUMERS) + i + config.PORT_OFFSET
+    const name = `sink-${sink}`
+    return door(config, env, name, 'consumer.ts', metrics, { CONSUMER_ID: name }, ['--sink', sink])
+  })
   const monitor = door(config, env, 'monitor', 'monitor.ts', null, {})
   return [
     ...producers,
     ...consumers,
+    ...sinks,
     {
       ...monitor,
       ports: [{ port: config.MONITORING_PORT, what: 'the monitor' }],
@@ -115,6 +143,7 @@ function door(
   file: keyof typeof LAYER_OF,
   metricsPort: number | null,
   own: Record<string, string>,
+  args: string[] = [],
 ): Part {
   const env = {
     ...given,
@@ -125,6 +154,8 @@ function door(
     KAFKA_BROKERS: config.KAFKA_BROKERS.join(','),
     DATABASE_URL: config.DATABASE_URL,
     SCHEMA_REGISTRY_URL: config.SCHEMA_REGISTRY_URL,
+    ELASTICSEARCH_URL: config.ELASTICSEARCH_URL,
+    S3_ENDPOINT: config.S3_ENDPOINT,
     MONITORING_PORT: String(config.MONITORING_PORT),
     ...(metricsPort === null ? {} : { METRICS_PORT: String(metricsPort) }),
     ...own,
@@ -138,7 +169,7 @@ function door(
     prepare: async () => {
       if (!existsSync(join(ROOT, file))) throw new Error(`Cannot start ${name}: there is no ${file}`)
     },
-    start: () => ({ argv: [process.execPath, 'run', join(ROOT, file)], env, cwd: ROOT }),
+    start: () => ({ argv: [process.execPath, 'run', join(ROOT, file), ...args], env, cwd: ROOT }),
     ready: async () => true,
     stop: { signal: 'SIGTERM', graceMs: DOOR_GRACE_MS },
   }

@@ -4,7 +4,7 @@ import { chooseServer, type Choice } from './choose.ts'
 import { askStatus, type StackStatus } from './control.ts'
 import { kafkaNodes } from './kafka.ts'
 import { localDatabase, needsRegistry, stateDir } from './plan.ts'
-import { httpAnswers, kafkaAnswers, postgresAnswers } from './probe.ts'
+import { httpAnswers, kafkaAnswers, postgresAnswers, speaksHttp } from './probe.ts'
 import { livingRecords } from './record.ts'
 
 /** The configuration of the stack that runs in our state folder, or the environment's where none does. */
@@ -22,6 +22,8 @@ export async function stackConfig(overrides: Record<string, string> = {}): Promi
     DATABASE_URL: status.databaseUrl,
     MONITORING_PORT: String(status.monitoringPort),
     FLEET: status.fleet,
+    // once brought up they are part of it, whoever starts the rest
+    ...(status.parts.some(({ name }) => name.startsWith('sink-')) ? { SINKS: 'on' } : {}),
   }
   return { config: parseConfig({ ...env, ...ofStack, ...overrides }), status }
 }
@@ -29,7 +31,7 @@ export async function stackConfig(overrides: Record<string, string> = {}): Promi
 /** Whose servers this configuration means. Throws Stop (69) where a named server does not answer. */
 export async function chooseServers(
   config: Config,
-): Promise<{ kafka: Choice; postgres: Choice; registry: Choice }> {
+): Promise<Record<'kafka' | 'postgres' | 'registry' | 'opensearch' | 's3proxy', Choice>> {
   const records = livingRecords(stateDir(config)).map((one) => one.name)
   const database = localDatabase(config)
   const host = new URL(config.DATABASE_URL).hostname
@@ -45,19 +47,32 @@ export async function chooseServers(
     isOwnAddress: isLoopback(host) && database.port === (config.POSTGRES_PORT ?? 5432 + config.PORT_OFFSET),
     answers: await postgresAnswers(host, database.port, database.user, database.database),
   })
-  const registryAddress = new URL(config.SCHEMA_REGISTRY_URL)
-  const registry = chooseServer({
-    ownRuns: records.includes('registry'),
-    isGiven: isSet('SCHEMA_REGISTRY_URL'),
-    isOwnAddress:
-      isLoopback(registryAddress.hostname) && Number(registryAddress.port) === 8081 + config.PORT_OFFSET,
-    answers: needsRegistry(config) && (await registryAnswers(config)),
-  })
-  if (registry === 'unreachable' && needsRegistry(config))
-    throw unreachable('SCHEMA_REGISTRY_URL', registryAddress.host)
+  const byUrl = async (
+    name: string,
+    variable: 'SCHEMA_REGISTRY_URL' | 'ELASTICSEARCH_URL' | 'S3_ENDPOINT',
+    ownPort: number,
+    isNeeded: boolean,
+    answers: () => Promise<boolean>,
+  ) => {
+    const { hostname, port, host: address } = new URL(config[variable])
+    const choice = chooseServer({
+      ownRuns: records.includes(name),
+      isGiven: isSet(variable),
+      isOwnAddress: isLoopback(hostname) && Number(port) === ownPort + config.PORT_OFFSET,
+      answers: isNeeded && isSet(variable) && (await answers()),
+    })
+    if (choice === 'unreachable' && isNeeded) throw unreachable(variable, address)
+    return choice
+  }
+  const sinks = config.SINKS === 'on'
+  const [registry, opensearch, s3proxy] = await Promise.all([
+    byUrl('registry', 'SCHEMA_REGISTRY_URL', 8081, needsRegistry(config), () => registryAnswers(config)),
+    byUrl('opensearch', 'ELASTICSEARCH_URL', 9200, sinks, () => speaksHttp(config.ELASTICSEARCH_URL)),
+    byUrl('s3proxy', 'S3_ENDPOINT', 9000, sinks, () => speaksHttp(config.S3_ENDPOINT)),
+  ])
   if (kafka === 'unreachable') throw unreachable('KAFKA_BROKERS', config.KAFKA_BROKERS.join(','))
   if (postgres === 'unreachable') throw unreachable('DATABASE_URL', `${host}:${database.port}`)
-  return { kafka, postgres, registry }
+  return { kafka, postgres, registry, opensearch, s3proxy }
 }
 
 /** true where a registry lists its subjects */

@@ -121,13 +121,14 @@ async function waitUntilStored(
       for (const o of await retried(until, () => view.offsets(topic)))
         ends.set(`${topic}\n${o.partition}`, o.high)
     }
-    for (;;) {
+    for (let said = -1; ;) {
       const progress = await store.progress(sql, clusterId)
       const stored = new Map(progress.map((p) => [`${p.topic}\n${p.partition}`, p.next_offset]))
       let behind = 0
       for (const [id, end] of ends) behind += Math.max(0, end - (stored.get(id) ?? 0))
       if (behind === 0 || Date.now() >= until) return behind
-      say(`waiting for ${behind} messages to be stored`)
+      if (behind !== said) say(`waiting for ${behind} messages to be stored`)
+      said = behind
       await sleep(500)
     }
   } finally {

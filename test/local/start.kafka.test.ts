@@ -10,12 +10,14 @@ import { STACK_MS } from '../stack.ts'
 const ROOT = join(import.meta.dir, '../..')
 const dir = mkdtempSync(join(tmpdir(), 'factory-start-'))
 const BASES = [9092, 9093, 9094, 9095, 9096, 9097, 5432]
+/** what start --sinks listens on beside these */
+const MORE_BASES = [2112, 2113, 2114, 2115, 2123, 2124, 5000, 9000, 9200]
 let offset = 0
 
 beforeAll(async () => {
   do {
     offset = 11_000 + Math.floor(Math.random() * 8000)
-  } while ((await listenersOn(ports())).length > 0)
+  } while ((await listenersOn([...ports(), ...MORE_BASES.map((base) => base + offset)])).length > 0)
 })
 
 afterAll(async () => {
@@ -53,6 +55,26 @@ test(
     expect(livingRecords(dir)).toEqual([])
     expect(await owners()).toEqual([])
     expect((await run('stop')).stderr).toContain('nothing is running')
+  },
+  2 * STACK_MS,
+)
+
+test(
+  'start --sinks fills both stores, the sinks are part of the stack from then on, and stop ends it all',
+  async () => {
+    const soon = { S3_OBJECT_INTERVAL: '1s', SAMPLING_INTERVAL: '1s' }
+    expect(await run('start', '--sinks', '--detach', soon)).toMatchObject({ code: 0 })
+    await run('stop', 'consumers')
+    const again = await run('consumers', '--count', '1', soon)
+    expect(again.stdout).toBe('consumer-1\nsink-elasticsearch\nsink-s3\n')
+    for (const sink of ['elasticsearch', 's3']) {
+      const { code, stdout } = await run('verify', '--sink', sink, '--json')
+      const report = JSON.parse(stdout)
+      expect({ code, ...report }).toMatchObject({ code: 0, lost: 0, duplicated: 0, phantom: 0, behind: 0 })
+      expect(report.stored).toBeGreaterThan(0)
+    }
+    expect((await run('stop')).stdout).toEndWith('opensearch\ns3proxy\n')
+    expect(livingRecords(dir)).toEqual([])
   },
   2 * STACK_MS,
 )
