@@ -15,7 +15,10 @@ const RECOVERY_MS = 60_000
 const LOSSY: JudgedOptions = { preload: [LOSE_ANSWERS], env: { LOSE_ANSWERS: '0.15', KILL_SEED: '7' } }
 const nothing = () => Promise.resolve()
 
-export const trials: Record<ControlName, Trial> = {
+/** A zombie's fetch has timed out by the time it wakes, so that real brokers hand it nothing to write twice: the simulation does. */
+export type Struck = Exclude<ControlName, 'noFence'>
+
+export const trials: Record<Struck, Trial> = {
   autoCommit: { rate: 3000, settleMs: 10_000, strike: backends },
   noCompareAndSet: { rate: 6000, strike: zombie },
   noMark: { ...LOSSY, strike: nothing },
@@ -26,7 +29,6 @@ export const trials: Record<ControlName, Trial> = {
     topicConfig: { 'unclean.leader.election.enable': 'true', 'min.insync.replicas': '1' },
     strike: leaderAlone,
   },
-  noFence: { rate: 6000, strike: zombie },
   lettersOnErrors: { rate: 3000, settleMs: 10_000, strike: backends },
   clockIds: { calmMs: 3000, strike: nothing },
 }
