@@ -159,7 +159,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
   const group: Group = createGroup({
     clients,
     groupId: config.CONSUMER_GROUP,
-    predecessor: () => health.lastMember(config.CONSUMER_GROUP),
+    takesPlaceOf: config.CONSUMER_ID,
     topics: [...decoders.keys()],
     owner,
     onRebalance(event) {

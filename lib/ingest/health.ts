@@ -20,8 +20,6 @@ export interface ConsumerReport {
 export interface ConsumerHealth {
   report(report: ConsumerReport): Promise<void>
   rebalance(groupId: string, event: Rebalance): Promise<void>
-  /** the member of the group that the last process of this consumer was; null where none is known */
-  lastMember(groupId: string): Promise<string | null>
   systemEvent(
     event: string,
     severity: 'info' | 'warning' | 'error',
@@ -83,18 +81,6 @@ export function createConsumerHealth(database: Database, consumerId: string): Co
         if (event.lost.length > 0) await row('partition_revoked', [], event.lost)
         await database.sql`select pg_notify('rebalances', '')`
       })
-    },
-    async lastMember(groupId) {
-      const rows = await ask(
-        'look for the last member',
-        database.sql<{ member: string | null }[]>`
-          select details->>'member_id' as member from rebalancing_events
-          where group_id = ${groupId} and consumer_id = ${consumerId} and event_type = 'rebalance_complete'
-            and at > now() - interval '1 day'
-          order by event_id desc limit 1`,
-        2000,
-      )
-      return rows[0]?.member ?? null
     },
     systemEvent: (event, severity, message, details) =>
       attempt(

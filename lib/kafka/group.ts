@@ -67,10 +67,10 @@ export interface GroupOptions {
   groupId: string
   topics: string[]
   /**
-   * the member that this process takes the place of: it is dead, or must be treated so. The group is told, else every
-   * partition would stand still until its session ends
+   * members with this client id are taken out of the group first: they are dead, or must be treated so, since this
+   * process takes their place. Else every partition would stand still until their sessions end. null: nobody is
    */
-  predecessor: () => Promise<string | null>
+  takesPlaceOf: string | null
   owner: PartitionOwner
   onRebalance: (event: Rebalance) => void
   /** kafkajs has given up, or nothing moves although there is something to read: the process should end and start afresh */
@@ -240,15 +240,21 @@ export function createGroup(options: GroupOptions): Group {
   }
 
   /** Best effort: without it the group finds out by itself, ten seconds later. */
-  async function removePredecessor(): Promise<void> {
+  async function removePredecessors(): Promise<void> {
+    const { groupId, takesPlaceOf } = options
+    if (takesPlaceOf === null) return
     try {
-      const memberId = await options.predecessor()
-      if (memberId === null) return
-      await view.ask('take the predecessor out of the group', (admin) =>
-        admin.removeGroupMembers(options.groupId, [memberId]),
-      )
+      await view.ask('take predecessors out of the group', async (admin) => {
+        const { groups } = await admin.describeGroups([groupId])
+        const theirs = groups.flatMap((g) => g.members).filter((m) => m.clientId === takesPlaceOf)
+        if (theirs.length === 0) return
+        await admin.removeGroupMembers(
+          groupId,
+          theirs.map((m) => m.memberId),
+        )
+      })
     } catch (error) {
-      log.info('group.predecessor_stays', { error: error as Error })
+      log.info('group.predecessors_stay', { error: error as Error })
     }
   }
 
@@ -267,7 +273,7 @@ export function createGroup(options: GroupOptions): Group {
     view,
     async start() {
       await consumer.connect()
-      await removePredecessor()
+      await removePredecessors()
       await consumer.subscribe({ topics, fromBeginning: true })
       await consumer.run({
         autoCommit: false,

@@ -118,7 +118,7 @@ export async function runSink(
     clients,
     groupId: groupOf(config, kind),
     topics: [...decoders.keys()],
-    predecessor: async () => null, // the group finds out by itself when a sink has died
+    takesPlaceOf: owner,
     owner: partitionOwner,
     onRebalance(event) {
       if (event.type !== 'rebalance_complete') return

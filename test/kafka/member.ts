@@ -6,14 +6,14 @@ export function joinGroup(
   brokers: string[],
   topic: string,
   groupId: string,
-  predecessor: string | null,
+  name: string,
   onRebalance: (event: Rebalance) => void,
 ) {
   const group = createGroup({
-    clients: kafkaClients({ brokers, clientId: 'test' }),
+    clients: kafkaClients({ brokers, clientId: name }),
     groupId,
     topics: [topic],
-    predecessor: async () => predecessor,
+    takesPlaceOf: name,
     owner: {
       claim: async (_topic, _partition, range) => range.high,
       take: async () => 0,
@@ -32,7 +32,7 @@ export function joinGroup(
 
 if (import.meta.main) {
   const [brokers = '', topic = '', groupId = ''] = process.argv.slice(2)
-  await joinGroup(brokers.split(','), topic, groupId, null, (event) => {
+  await joinGroup(brokers.split(','), topic, groupId, 'member', (event) => {
     if (event.type === 'rebalance_complete') console.log(event.memberId)
   }).start()
 }

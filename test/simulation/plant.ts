@@ -184,7 +184,7 @@ export function startConsumer(
     const group: Group = createGroup({
       clients: cluster.clients(),
       groupId: 'group',
-      predecessor: async () => null,
+      takesPlaceOf: null,
       topics: [TOPIC],
       owner,
       onRebalance: () => {},
