@@ -49,6 +49,8 @@ export interface PlantOptions {
   preload?: string[]
   /** further environment, such as where the stores of the sinks are */
   env?: Record<string, string>
+  /** of the producer and the three consumers */
+  metricsPorts?: number[]
   /** of the topic of readings */
   topicConfig?: Record<string, string>
 }
@@ -81,15 +83,19 @@ export async function startPlant(options: PlantOptions): Promise<Plant> {
   await view.close()
   const root = options.root ?? ROOT
   const taps = (options.preload ?? []).flatMap((file) => ['--preload', file])
+  const measured = (n: number) => {
+    const port = options.metricsPorts?.[n]
+    return port === undefined ? env : { ...env, METRICS_PORT: String(port) }
+  }
   const producer = supervise(
     'plant',
     [...taps, 'producer.ts', '--rate', String(options.rate)],
-    env,
+    measured(0),
     dir,
     root,
   )
   const consumers = [1, 2, 3].map((n) =>
-    supervise(`consumer-${n}`, ['consumer.ts'], { ...env, CONSUMER_ID: `consumer-${n}` }, dir, root),
+    supervise(`consumer-${n}`, ['consumer.ts'], { ...measured(n), CONSUMER_ID: `consumer-${n}` }, dir, root),
   )
   const plant: Plant = {
     config,
