@@ -28,7 +28,10 @@ export interface Heartbeat {
 }
 
 export const FINISHED = 'finished'
-/** Types of what is stored: a reading in points; a sign of life, which is counted and judged, and makes no row. */
+/**
+ * Types of what comes: a reading, whose 0 to 100 the contract gives no unit: points; and a sign of life, which is judged
+ * like a sensor and counted, but makes no row, so that asking for a sensor's readings finds readings.
+ */
 export const LINE_TYPE = 'soda'
 export const LINE_UNIT = 'points'
 export const HEARTBEAT_TYPE = 'heartbeat'

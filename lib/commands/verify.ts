@@ -10,7 +10,8 @@ import { verify, type Report } from '../verify/verify.ts'
 const HELP = `bun run verify: is every accepted reading stored, exactly once, with the content that was accepted?
 
 Compares the producers' own ledgers (in their spools, which no consumer can write) with the tables, by identity and
-content: accepted = stored + dead_lettered + spooled + dropped + retired. One JSON object on stdout, a sentence on stderr.
+content: accepted = stored + dead_lettered + spooled + dropped + retired. Signs of life of production lines are counted
+instead of stored, so their numbers are compared. One JSON object on stdout, a sentence on stderr.
 
   --sink NAME  what is in elasticsearch or s3 instead (default postgres): their documents, the objects of each format
   --wait 60s   how long to wait for what is in Kafka to be stored (default 60s)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
 
 /** A real Chromium, the distribution's: `apt-get install chromium`. */
@@ -38,4 +39,21 @@ export async function openPage(
   })
   await page.goto(url, { waitUntil: 'domcontentloaded' })
   return { page, troubles, close: () => context.close() }
+}
+
+const AXE = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
+
+/** What axe finds wrong with a page as it is now: the rule and the first places. */
+export async function axeFaults(page: Page): Promise<string[]> {
+  await page.evaluate(AXE)
+  return page.evaluate(async () => {
+    const { violations } = await (globalThis as any).axe.run(document, { resultTypes: ['violations'] })
+    return violations.map(
+      (v: any) =>
+        `${v.id}: ${v.nodes
+          .slice(0, 3)
+          .map((n: any) => n.html)
+          .join(' | ')}`,
+    )
+  })
 }

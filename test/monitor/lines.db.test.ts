@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { STACK_MS } from '../stack.ts'
+import { axeFaults, openBrowser, openPage } from './browser.ts'
 import { NAUGHTY } from './naughty.ts'
 import { fillPlant } from './plant.ts'
 import { openRoom, type Room } from './room.ts'
@@ -82,6 +83,32 @@ test('lines are on the overview, each with a page of its own, in JSON and in the
   expect(metrics).toMatch(/factory_line_oee_ratio\{[^}]*figure="quality"\} 1\n/)
   expect(metrics).toContain('factory_line_sensor_up{sensor="S1-2"} 0')
 })
+
+test('people can read it: axe finds nothing, a phone shows it whole, and a count that rises is there without reloading', async () => {
+  const server = Bun.serve({ port: 0, idleTimeout: 30, development: false, fetch: room.app.fetch })
+  const browser = await openBrowser()
+  try {
+    for (const path of ['/', '/lines/F1/S1-1/Coca-Cola']) {
+      const { page, troubles, close } = await openPage(browser, `http://127.0.0.1:${server.port}${path}`, {
+        viewport: { width: 390, height: 844 },
+        reducedMotion: 'reduce',
+      })
+      expect(await axeFaults(page)).toEqual([])
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390)
+      expect(await page.locator('progress').first().getAttribute('max')).toBe('10')
+      await room.sql`update production_lines set count = count + 1, last_at = now() where round = 2`
+      const [row] = await room.sql`select count from production_lines where round = 2`
+      await see()
+      room.streams.tick()
+      await page.getByText(`${row?.count} of 10`).first().waitFor()
+      expect(troubles).toEqual([])
+      await close()
+    }
+  } finally {
+    await browser.close()
+    await server.stop(true)
+  }
+}, 60_000)
 
 test('a name that is no line is not found; any name is only text', async () => {
   expect((await room.get('/lines/F1/S1-1/Nothing')).status).toBe(404)

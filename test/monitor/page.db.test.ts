@@ -1,12 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { STACK_MS } from '../stack.ts'
-import { openBrowser, openPage, type Watched } from './browser.ts'
+import { axeFaults, openBrowser, openPage, type Watched } from './browser.ts'
 import { fillPlant, raiseAlarm, tellRebalance } from './plant.ts'
 import { openRoom, type Room } from './room.ts'
-
-const AXE = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
 
 let room: Room
 let browser: Browser
@@ -266,18 +263,7 @@ describe('everybody can read it', () => {
     async (path, colorScheme) => {
       const { page } = await open(path, { colorScheme, reducedMotion: 'reduce' })
       await page.waitForTimeout(300)
-      await page.evaluate(AXE)
-      const found = await page.evaluate(async () => {
-        const { violations } = await (globalThis as any).axe.run(document, { resultTypes: ['violations'] })
-        return violations.map(
-          (v: any) =>
-            `${v.id}: ${v.nodes
-              .slice(0, 3)
-              .map((n: any) => n.html)
-              .join(' | ')}`,
-        )
-      })
-      expect(found).toEqual([])
+      expect(await axeFaults(page)).toEqual([])
     },
   )
 })
