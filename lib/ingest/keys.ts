@@ -51,6 +51,8 @@ export function createKeyCache(database: Database): KeyCache {
 
   return {
     async load() {
+      const before = [sensors, runs, topics].map((map) => [...map.keys()])
+      const idsBefore = [...sensorIds]
       const [sensorRows, runRows, topicRows] = await ask(
         'read the sensors',
         Promise.all([
@@ -59,13 +61,12 @@ export function createKeyCache(database: Database): KeyCache {
           database.sql<{ topic_key: number; topic: string }[]>`select topic_key, topic from topics`,
         ]),
       )
-      sensors.clear()
-      sensorIds.clear()
-      runs.clear()
-      topics.clear()
-      keep(sensorRows)
-      for (const row of runRows) runs.set(row.run_id, row.run_key)
-      for (const row of topicRows) topics.set(row.topic, row.topic_key)
+      const ids = new Set(sensorRows.map((row) => row.sensor_id))
+      for (const id of idsBefore) if (!ids.has(id)) sensorIds.delete(id)
+      for (const id of ids) sensorIds.add(id)
+      renew(sensors, before[0] ?? [], new Map(sensorRows.map((row) => [rowKey(row), row.sensor_key])))
+      renew(runs, before[1] ?? [], new Map(runRows.map((row) => [row.run_id, row.run_key])))
+      renew(topics, before[2] ?? [], new Map(topicRows.map((row) => [row.topic, row.topic_key])))
     },
     async topic(name) {
       const known = topics.get(name)
@@ -126,6 +127,12 @@ export function createKeyCache(database: Database): KeyCache {
     sensor: (reading) => found(sensors.get(readingKey(reading)), `sensor ${reading.sensorId}`),
     run: (runId) => found(runs.get(runId), `run ${runId}`),
   }
+}
+
+/** What was known before the table was asked and is not there is gone; what was registered meanwhile is younger than the answer. */
+function renew(map: Map<string, number>, before: readonly string[], read: ReadonlyMap<string, number>): void {
+  for (const key of before) if (!read.has(key)) map.delete(key)
+  for (const [key, number] of read) map.set(key, number)
 }
 
 function found(key: number | undefined, what: string): number {
