@@ -300,6 +300,14 @@ export function createWorker(options: WorkerOptions): Worker {
       })
   }
 
+  /** Where taking throws, a mark may have moved past what was never put out: memory counts no more. */
+  function guarded<T>(taking: Promise<T>): Promise<T> {
+    return taking.catch((error: unknown) => {
+      if (owned) fail(error)
+      throw error
+    })
+  }
+
   function fail(error: unknown): void {
     owned = false
     database.renewAfter(error)
@@ -308,9 +316,9 @@ export function createWorker(options: WorkerOptions): Worker {
 
   return {
     claim,
-    take: (messages) => takeMessages(messages).then(finish),
+    take: (messages) => guarded(takeMessages(messages)).then(finish),
     async takeRecords(records, most, high) {
-      const last = await intake(records, most)
+      const last = await guarded(intake(records, most))
       if (isWorthwhile(outputs, high - position)) finish() // if not, tick() bounds the wait
       return last
     },

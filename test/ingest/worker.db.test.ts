@@ -36,10 +36,11 @@ afterEach(() => db.close())
 function newWorker(
   maxSensors = 100,
   now: () => number = () => performance.timeOrigin + performance.now(),
+  keys = createKeyCache(db),
 ): Worker {
   return createWorker({
     database: db,
-    keys: createKeyCache(db),
+    keys,
     clusterId: 'test-cluster',
     topic: TOPIC,
     partition: 0,
@@ -176,6 +177,24 @@ describe('createWorker()', () => {
     expect([...letters]).toEqual([
       { offset: 39, reason: 'storage', message: expect.stringContaining('unlucky') },
     ])
+  })
+
+  test('what throws while a message is taken loses nothing: the partition is claimed anew', async () => {
+    const keys = createKeyCache(db)
+    let left = 1
+    const odd = {
+      ...keys,
+      run(id: string) {
+        if (left-- > 0) throw new Error('unheard of')
+        return keys.run(id)
+      },
+    }
+    const worker = newWorker(100, undefined, odd)
+    await worker.claim({ low: 0, high: 3 })
+    await expect(worker.take(logOf([1, 2, 3]))).rejects.toThrow('unheard of')
+    expect(failures.length).toBe(1)
+    await consume(worker, logOf([1, 2, 3]))
+    expect(await storedNumbers()).toEqual([1, 2, 3])
   })
 
   test('dead letters count for the backlog as rows do', async () => {
