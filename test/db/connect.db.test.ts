@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from
 import { ask, closeSql, connect, copyIn, createDatabase, sqlState, type Sql } from '../../lib/db/connect.ts'
 import { createCopyBuffer, COPY_COLUMNS, type ReadingRow } from '../../lib/ingest/copy.ts'
 import { DeadlineError } from '../../lib/run.ts'
+import { row } from '../ingest/row.ts'
 import { database, STACK_MS } from '../stack.ts'
 
 setDefaultTimeout(STACK_MS)
@@ -17,22 +18,6 @@ beforeEach(async () => {
 afterEach(() => Promise.all([closeSql(sql), closeSql(other)]))
 
 const COPY = `copy readings (${COPY_COLUMNS.map((c) => `"${c}"`).join(', ')}) from stdin (format binary)`
-const row: ReadingRow = {
-  measuredAt: Date.UTC(2026, 0, 1) * 1000 + 123_456,
-  value: 42.48,
-  offset: 7,
-  seq: 3,
-  sensorKey: 1,
-  runKey: 2,
-  quality: 0.75,
-  flags: 5,
-  partition: 2,
-  topicKey: 1,
-  level: 1,
-  claimedLevel: null,
-  metadata: '{"note":"°"}',
-}
-
 function copyOf(...rows: ReadingRow[]): Buffer {
   const copy = createCopyBuffer(64)
   for (const one of rows) copy.append(one)

@@ -6,6 +6,7 @@ import { Fault } from '../../lib/ingest/decode.ts'
 import { createOutputs } from '../../lib/ingest/outputs.ts'
 import { Fenced, storeBatch, type Batch } from '../../lib/ingest/store.ts'
 import { database, STACK_MS } from '../stack.ts'
+import { row } from './row.ts'
 
 setDefaultTimeout(STACK_MS)
 
@@ -20,22 +21,6 @@ beforeEach(async () => {
     values ('c', 't', 0, 10, 3, 'consumer-1', now())`
 })
 afterEach(() => Promise.all([closeSql(sql), closeSql(other)]))
-
-const row: ReadingRow = {
-  measuredAt: Date.UTC(2026, 0, 1) * 1000 + 123_456,
-  value: 42.48,
-  offset: 7,
-  seq: 3,
-  sensorKey: 1,
-  runKey: 2,
-  quality: 0.75,
-  flags: 5,
-  partition: 2,
-  topicKey: 1,
-  level: 1,
-  claimedLevel: null,
-  metadata: '{"note":"°"}',
-}
 
 const position = { clusterId: 'c', topic: 't', partition: 0, expected: 10, next: 12, epoch: 3 }
 
