@@ -1,16 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parseConfig } from '../lib/config.ts'
 import { closeSql, connect } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
-import { startReaper } from '../lib/local/reaper.ts'
-import { startTestKafka, startTestPostgres } from '../lib/local/testbed.ts'
 import { log } from '../lib/log.ts'
 import { EXIT, run } from '../lib/run.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
+import { benchServers } from './ground/servers.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench consumer: how fast consumers drain a filled topic into PostgreSQL, with limits, alarms and exactly-once
@@ -39,18 +35,8 @@ await run('bench', async () => {
   }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
-  const dir = mkdtempSync(join(tmpdir(), 'bench-consumer-'))
-  const reaper = startReaper(dir)
-  const [kafka, postgres] = await Promise.all([
-    startTestKafka({ nodes: 3, dir, onStart: reaper.watch }),
-    startTestPostgres({ dir, onStart: reaper.watch }),
-  ])
-  const env = {
-    KAFKA_BROKERS: kafka.brokers.join(','),
-    DATABASE_URL: postgres.url,
-    STATE_DIR: dir,
-    LOG_LEVEL: 'WARN',
-  }
+  const servers = await benchServers('consumer', 3)
+  const { env, postgres } = servers
   const config = parseConfig(env)
   const sql = connect(postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
   try {
@@ -80,8 +66,6 @@ await run('bench', async () => {
     return figures.stored === readings && figures.distinct === readings ? EXIT.ok : EXIT.fault
   } finally {
     await closeSql(sql)
-    await Promise.all([kafka.stop(), postgres.stop()])
-    rmSync(dir, { recursive: true, force: true })
-    reaper.dismiss()
+    await servers.stop()
   }
 })

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../lib/config.ts'
@@ -7,13 +5,12 @@ import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
 import { clusterOf, kafkaClients } from '../lib/kafka/client.ts'
 import { partitionOf } from '../lib/kafka/partitioner.ts'
-import { startReaper } from '../lib/local/reaper.ts'
-import { startTestKafka, startTestPostgres } from '../lib/local/testbed.ts'
 import { log } from '../lib/log.ts'
 import { encodeFactoryMessage, type Reading } from '../lib/reading.ts'
 import { EXIT, run, sleep } from '../lib/run.ts'
 import { nowMicros } from '../lib/time.ts'
 import { fill } from './ground/fill.ts'
+import { benchServers } from './ground/servers.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench latency: from the moment that a reading was due to the moment that its alarm can be seen in PostgreSQL; three
@@ -47,18 +44,8 @@ await run('bench', async () => {
   }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
-  const dir = mkdtempSync(join(tmpdir(), 'bench-latency-'))
-  const reaper = startReaper(dir)
-  const [kafka, postgres] = await Promise.all([
-    startTestKafka({ nodes: 3, dir, onStart: reaper.watch }),
-    startTestPostgres({ dir, onStart: reaper.watch }),
-  ])
-  const env = {
-    KAFKA_BROKERS: kafka.brokers.join(','),
-    DATABASE_URL: postgres.url,
-    STATE_DIR: dir,
-    LOG_LEVEL: 'WARN',
-  }
+  const servers = await benchServers('latency', 3)
+  const { env, postgres } = servers
   const config = parseConfig(env)
   const sql = connect(postgres.url, { name: 'bench', max: 2, statementTimeoutMs: 60_000 })
   await migrate(sql)
@@ -93,9 +80,7 @@ await run('bench', async () => {
     for (const child of consumers) child.kill('SIGTERM')
     await Promise.all(consumers.map((child) => child.exited))
     await closeSql(sql)
-    await Promise.all([kafka.stop(), postgres.stop()])
-    rmSync(dir, { recursive: true, force: true })
-    reaper.dismiss()
+    await servers.stop()
   }
 })
 

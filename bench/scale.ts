@@ -1,17 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parseConfig } from '../lib/config.ts'
 import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
-import { startReaper } from '../lib/local/reaper.ts'
-import { startTestKafka, startTestPostgres } from '../lib/local/testbed.ts'
 import { log } from '../lib/log.ts'
 import { EXIT, run } from '../lib/run.ts'
 import { ownDatabase } from './ground/database.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
+import { benchServers } from './ground/servers.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench scale: what a reading costs as the plant grows: more sensors, more partitions, more consumers; everything
@@ -48,12 +44,8 @@ await run('bench', async () => {
   }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
-  const dir = mkdtempSync(join(tmpdir(), 'bench-scale-'))
-  const reaper = startReaper(dir)
-  const [kafka, postgres] = await Promise.all([
-    startTestKafka({ nodes: 1, dir, onStart: reaper.watch }),
-    startTestPostgres({ dir, onStart: reaper.watch }),
-  ])
+  const servers = await benchServers('scale', 1)
+  const { env: shared, postgres } = servers
   const admin = connect(postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
   const numbers = (list: string) => list.split(',').filter(Boolean).map(Number)
   const usual: Line = { sensors: 1000, partitions: 3, consumers: 3 }
@@ -66,13 +58,11 @@ await run('bench', async () => {
     const figures = []
     for (const [i, line] of lines.entries()) {
       const env = {
-        KAFKA_BROKERS: kafka.brokers.join(','),
+        ...shared,
         TOPIC_REPLICATION: '1',
         SENSOR_TOPIC: `scale-${i}`,
         CONSUMER_GROUP: `scale-${i}`,
         MAX_SENSORS: '200000',
-        STATE_DIR: dir,
-        LOG_LEVEL: 'WARN',
       }
       const measured = await ownDatabase(admin, postgres.url, `scale_${i}`, (url, sql) =>
         measure({ ...env, DATABASE_URL: url }, sql, line, Number(values.readings)),
@@ -85,9 +75,7 @@ await run('bench', async () => {
     return figures.every((figure) => figure.distinct === Number(values.readings)) ? EXIT.ok : EXIT.fault
   } finally {
     await closeSql(admin)
-    await Promise.all([kafka.stop(), postgres.stop()])
-    rmSync(dir, { recursive: true, force: true })
-    reaper.dismiss()
+    await servers.stop()
   }
 })
 

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../lib/config.ts'
@@ -7,13 +5,13 @@ import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
 import { clusterView, kafkaClients } from '../lib/kafka/client.ts'
 import { waitForCoordinator } from '../lib/kafka/topics.ts'
-import { startReaper } from '../lib/local/reaper.ts'
-import { startTestKafka, startTestPostgres, startTestSearch, startTestStorage } from '../lib/local/testbed.ts'
+import { startTestSearch, startTestStorage } from '../lib/local/testbed.ts'
 import { log } from '../lib/log.ts'
 import { EXIT, run, sleep } from '../lib/run.ts'
 import { elasticsearchOf, coldStorageOf, SINKS, type SinkName } from '../lib/sink/open.ts'
 import { groupOf } from '../lib/sink/sink.ts'
 import { fill } from './ground/fill.ts'
+import { benchServers } from './ground/servers.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench sinks: how fast each sink takes a filled topic: OpenSearch by _bulk, S3 (s3proxy) as NDJSON with zstd and as
@@ -40,23 +38,14 @@ await run('bench', async () => {
   }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
-  const dir = mkdtempSync(join(tmpdir(), 'bench-sinks-'))
-  const reaper = startReaper(dir)
-  const at = { dir, onStart: reaper.watch }
-  const [kafka, postgres, search, storage] = await Promise.all([
-    startTestKafka({ nodes: 3, ...at }),
-    startTestPostgres(at),
-    startTestSearch(at),
-    startTestStorage(at),
-  ])
+  const servers = await benchServers('sinks', 3)
+  const { postgres } = servers
+  const [search, storage] = await Promise.all([startTestSearch(servers.at), startTestStorage(servers.at)])
   const env = {
-    KAFKA_BROKERS: kafka.brokers.join(','),
-    DATABASE_URL: postgres.url,
+    ...servers.env,
     ELASTICSEARCH_URL: search.url,
     S3_ENDPOINT: storage.url,
     S3_OBJECT_INTERVAL: '2s',
-    STATE_DIR: dir,
-    LOG_LEVEL: 'WARN',
   }
   const config = parseConfig(env)
   const sql = connect(postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
@@ -80,9 +69,8 @@ await run('bench', async () => {
     return whole ? EXIT.ok : EXIT.fault
   } finally {
     await closeSql(sql)
-    await Promise.all([kafka.stop(), postgres.stop(), search.stop(), storage.stop()])
-    rmSync(dir, { recursive: true, force: true })
-    reaper.dismiss()
+    await Promise.all([search.stop(), storage.stop()])
+    await servers.stop()
   }
 })
 

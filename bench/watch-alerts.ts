@@ -1,6 +1,6 @@
 import { sleep } from '../lib/run.ts'
 
-/** Hears of alarms as any client would: over the monitor's stream of events. */
+/** Hears of alarms the way a client does: over the monitor's stream of events. */
 export interface Heard {
   /** alarm → when its id arrived first, milliseconds since 1970 */
   at: ReadonlyMap<string, number>

@@ -7,7 +7,7 @@
  *   latching rules: the condition is over but the alarm stays active until it is acknowledged (latched).
  *
  * Beside that, an alarm may be quiet: shelved by a person until an end time (its state is then shelved), out of service
- * with its sensor (service.ts), or part of its machine's group (group.ts). A quiet alarm lives on as any other, only
+ * with its sensor (service.ts), or part of its machine's group (group.ts). A quiet alarm lives on like the others, only
  * nobody is called. Who moves the bits: readings (transitions.ts), persons (the monitor's acts), the clock
  * (caretaker.ts).
  */

@@ -185,7 +185,7 @@ function compare(s: Float64Array, o: number, x: number, length: number): void {
   move(s, o, x, length)
   const variance = s[o + SQUARES]! / length
   if (variance === 0) {
-    // never moved in commissioning: any other value is news, and there is no scale to measure it by
+    // never moved in commissioning: every other value is news, and there is no scale to measure it by
     s[o + DISTANCE] = x === s[o + MEAN] ? 0 : CAP
     return
   }
