@@ -31,9 +31,20 @@ export async function writeJournal(tx: Transaction, entries: readonly JournalEnt
 export async function enqueue(tx: Transaction, entries: readonly OutboxEntry[]): Promise<void> {
   if (entries.length === 0) return
   await tx`
-    insert into outbox (topic, key, alert_id, payload)
-    select topic, key, alert_id, payload
-    from jsonb_to_recordset(${JSON.stringify(entries)}::text::jsonb)
-      as e (topic text, key text, alert_id uuid, payload jsonb)`
-  await tx`select pg_notify('outbox', '')`
+    with queued as (
+      insert into outbox (topic, key, alert_id, payload)
+      select topic, key, alert_id, payload
+      from jsonb_to_recordset(${JSON.stringify(entries)}::text::jsonb)
+        as e (topic text, key text, alert_id uuid, payload jsonb)
+    )
+    select pg_notify('outbox', '')`
+}
+
+/** The server refuses a longer notification than 8,000 bytes; an id and its comma are 37. */
+const NAMED_AT_MOST = 200
+
+/** Tells whoever listens which alarms have changed; an empty text: too many to name, look at all. */
+export async function notifyAlerts(tx: Transaction, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  await tx`select pg_notify('alerts', ${ids.length > NAMED_AT_MOST ? '' : ids.join()})`
 }

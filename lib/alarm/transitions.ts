@@ -2,7 +2,7 @@ import type { Transaction } from '../db/connect.ts'
 import { clearedMessage, raisedMessage, type ClearedAlarm, type RaisedAlarm } from './alarm.ts'
 import { deviceAlerts } from './device-alert.ts'
 import { endGroups, formGroups, type GroupRule } from './group.ts'
-import { enqueue, writeJournal } from './journal.ts'
+import { enqueue, notifyAlerts, writeJournal } from './journal.ts'
 
 /**
  * Raised and cleared alarms in the caller's transaction: the row, an entry of the journal, the message in the outbox.
@@ -50,32 +50,33 @@ async function raise(
     groups,
     alertTopic,
   )
-  await writeJournal(
-    tx,
-    fresh.map((a) => ({
-      ...a,
-      transition: 'raised',
-      at: a.timestamp,
-      actor: a.detected_by,
-      reason: a.description,
-    })),
-  )
-  await enqueue(
-    tx,
-    fresh.map((a) => {
-      const group = members.get(a.alert_id)
-      const suppressed = group ? 'group' : why.get(a.alert_id)
-      const quiet = { ...(suppressed ? { suppressed } : {}), ...(group ? { group } : {}) }
-      return {
-        topic: alertTopic,
-        key: a.sensor_id,
-        alert_id: a.alert_id,
-        payload: { ...raisedMessage(a), ...quiet },
-      }
-    }),
-  )
-  await enqueue(tx, deviceAlerts(fresh))
-  await tx`select pg_notify('alerts', ${fresh.length > 1 ? '' : (fresh[0]?.alert_id ?? '')})`
+  const journal = fresh.map((a) => ({
+    ...a,
+    transition: 'raised',
+    at: a.timestamp,
+    actor: a.detected_by,
+    reason: a.description,
+  }))
+  const messages = fresh.map((a) => {
+    const group = members.get(a.alert_id)
+    const suppressed = group ? 'group' : why.get(a.alert_id)
+    const quiet = { ...(suppressed ? { suppressed } : {}), ...(group ? { group } : {}) }
+    return {
+      topic: alertTopic,
+      key: a.sensor_id,
+      alert_id: a.alert_id,
+      payload: { ...raisedMessage(a), ...quiet },
+    }
+  })
+  // sent together: nobody waits for an answer between them
+  await Promise.all([
+    writeJournal(tx, journal),
+    enqueue(tx, [...messages, ...deviceAlerts(fresh)]),
+    notifyAlerts(
+      tx,
+      fresh.map((a) => a.alert_id),
+    ),
+  ])
 }
 
 /** One open alarm per sensor and rule: a latched one that nobody acknowledged gives way to the new. */
@@ -100,31 +101,32 @@ async function clear(tx: Transaction, cleared: readonly ClearedAlarm[], alertTop
   const became = new Map(rows.map((row) => [row.alert_id, row]))
   const done = cleared.filter((c) => became.has(c.alert_id))
   const transition = (id: string) => (became.get(id)?.active ? 'returned' : 'cleared')
-  await writeJournal(
-    tx,
-    done.map((c) => ({
+  const journal = done.map((c) => ({
+    alert_id: c.alert_id,
+    sensor_id: c.raised.sensor_id,
+    rule_id: c.raised.rule_id,
+    transition: transition(c.alert_id),
+    at: c.cleared_at,
+    actor: c.detected_by,
+    reason: c.description,
+  }))
+  const messages = done.map((c) => {
+    const suppressed = became.get(c.alert_id)?.suppressed
+    const quiet = suppressed ? { suppressed } : {}
+    return {
+      topic: alertTopic,
+      key: c.raised.sensor_id,
       alert_id: c.alert_id,
-      sensor_id: c.raised.sensor_id,
-      rule_id: c.raised.rule_id,
-      transition: transition(c.alert_id),
-      at: c.cleared_at,
-      actor: c.detected_by,
-      reason: c.description,
-    })),
-  )
-  await enqueue(
-    tx,
-    done.map((c) => {
-      const suppressed = became.get(c.alert_id)?.suppressed
-      const quiet = suppressed ? { suppressed } : {}
-      return {
-        topic: alertTopic,
-        key: c.raised.sensor_id,
-        alert_id: c.alert_id,
-        payload: { ...clearedMessage(c), state: transition(c.alert_id), ...quiet },
-      }
-    }),
-  )
+      payload: { ...clearedMessage(c), state: transition(c.alert_id), ...quiet },
+    }
+  })
+  await Promise.all([
+    writeJournal(tx, journal),
+    enqueue(tx, messages),
+    notifyAlerts(
+      tx,
+      done.map((c) => c.alert_id),
+    ),
+  ])
   await endGroups(tx, [...new Set(rows.flatMap((row) => row.group_id ?? []))], alertTopic)
-  await tx`select pg_notify('alerts', '')`
 }

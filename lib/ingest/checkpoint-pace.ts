@@ -13,6 +13,7 @@ export interface CheckpointPace {
   isDue(position: number): boolean
   /** the next batch writes one, however soon */
   force(): void
+  isForced(): boolean
   encode(state: PartitionState): Buffer
   /** it is stored, or was restored: the state as of this offset */
   keptAt(offset: number): void
@@ -33,6 +34,7 @@ export function createCheckpointPace(now: () => number): CheckpointPace {
     force() {
       forced = true
     },
+    isForced: () => forced,
     encode(state) {
       const started = performance.now()
       const bytes = encodeCheckpoint(state)

@@ -1,7 +1,8 @@
 import type { SensorState } from './sensor.ts'
 
-/** with a batch the newest values cost little; a statement of their own waits for a batch */
+/** with a batch the newest values of a few sensors cost little; a statement of their own waits for a batch */
 const WITH_BATCH_MS = 250
+const FEW_SENSORS = 100
 const ALONE_MS = 1000
 
 /** Which sensors' newest readings pages have not been told yet, and when they are. */
@@ -27,7 +28,7 @@ export function createShowing(now: () => number): Showing {
     },
     isDue: () => isOver(ALONE_MS),
     take(withBatch, final) {
-      if (!final && !isOver(withBatch ? WITH_BATCH_MS : ALONE_MS)) return []
+      if (!final && !isOver(withBatch && waiting.size <= FEW_SENSORS ? WITH_BATCH_MS : ALONE_MS)) return []
       const told = [...waiting]
       waiting = new Set()
       toldAt = now()

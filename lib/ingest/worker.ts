@@ -71,7 +71,7 @@ export interface WorkerOptions {
 }
 
 const BACKLOG_BATCHES = 2 // wait while a transaction runs: a few MB a partition
-/** A look at the log may be older than a rival's COMMIT, a new leader's high watermark may lag: for no longer than this. */
+/** A look at the log may be older than a rival's COMMIT, a new leader's high watermark may lag: no longer than this. */
 const SURE_AFTER_MS = 15_000
 
 export function createWorker(options: WorkerOptions): Worker {
@@ -90,6 +90,7 @@ export function createWorker(options: WorkerOptions): Worker {
   /** messages in outputs, and when the first row of them was taken */
   let gathered = 0
   let gatheredAt = 0
+  let alone = false // the last batch went without newest values and checkpoint
   const pace = createCheckpointPace(now)
   const suspects = createSuspects()
   const decoding = createDecoding<Message>(options.decode, suspects.verdict)
@@ -256,9 +257,10 @@ export function createWorker(options: WorkerOptions): Worker {
     gathered = 0
     outputs = createOutputs()
     showing.add(batch.touched)
-    const latest = showing.take(batch.copy.rows > 0, final)
-    if (batch.spilled.length > 0) pace.force()
-    const checkpoint = final || pace.isDue(position) ? pace.encode(state) : null
+    if (batch.spilled.length > 0) pace.force() // What can wait is left to the next batch, once: no alarm waits for it.
+    alone = batch.raised.length > 0 && !alone && !final && !pace.isForced()
+    const latest = alone ? [] : showing.take(batch.copy.rows > 0, final)
+    const checkpoint = final || (!alone && pace.isDue(position)) ? pace.encode(state) : null
     const waitedMs = batch.copy.rows > 0 ? started - gatheredAt : 0
     try {
       await storeBatch(database.sql, {

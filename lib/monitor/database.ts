@@ -11,8 +11,8 @@ export interface Database {
   sql(): Sql
   /** resolves when the server answers; rejects with the fault, within 2 s */
   probe(): Promise<void>
-  /** calls back whenever a writer has notified one of the channels */
-  onNotify(channels: readonly string[], callback: (channel: string) => void): void
+  /** calls back with the writer's text whenever one has notified one of the channels */
+  onNotify(channels: readonly string[], callback: (channel: string, text: string) => void): void
   close(): Promise<void>
 }
 
@@ -23,7 +23,7 @@ export function openDatabase(url: string, clock: () => number = Date.now): Datab
   let pool = open()
   let answeredAt = clock()
   let listening: Sql | null = null
-  let wanted: { channels: readonly string[]; callback: (channel: string) => void } | null = null
+  let wanted: { channels: readonly string[]; callback: (channel: string, text: string) => void } | null = null
   let closed = false
 
   function open(): Sql {
@@ -45,7 +45,7 @@ export function openDatabase(url: string, clock: () => number = Date.now): Datab
       for (const channel of channels) {
         await ask(
           `listen to ${channel}`,
-          mine.listen(channel, () => callback(channel)),
+          mine.listen(channel, (text) => callback(channel, text)),
           PROBE_MS,
         )
       }

@@ -1,4 +1,6 @@
+import { stateOf } from '../alarm/lifecycle.ts'
 import { presentAlert } from './present.ts'
+import type { AlertRow } from './questions/alerts.ts'
 import type { Sensor, Snapshot } from './snapshot.ts'
 import type { Change, Feed } from './stream.ts'
 
@@ -10,6 +12,8 @@ export function createDataFeed(current: () => Snapshot, now: () => number = Date
   let id = now()
   let lastNumber = Number.NaN
   let sent = new Map<string, string>()
+  let sentSensors = new Map<string, string>()
+  let sensors: Snapshot['sensors']['data'] = null
   const kept: Change[] = []
   const next = (): Change | null => {
     const snapshot = current()
@@ -17,7 +21,14 @@ export function createDataFeed(current: () => Snapshot, now: () => number = Date
     lastNumber = snapshot.number
     const before = sent
     sent = new Map(partsOf(snapshot))
-    const changed = joined([...sent].filter(([name, text]) => before.get(name) !== text))
+    const parts = changedIn(before, sent)
+    if (snapshot.sensors.data !== sensors) {
+      const sensorsBefore = sentSensors
+      sensors = snapshot.sensors.data
+      sentSensors = new Map(sensorsOf(snapshot))
+      parts.push(...changedIn(sensorsBefore, sentSensors))
+    }
+    const changed = joined(parts)
     if (before.size === 0 || changed === '') return null
     const change: Change = {
       id: ++id,
@@ -38,10 +49,17 @@ export function createDataFeed(current: () => Snapshot, now: () => number = Date
     whole() {
       next()
       const snapshot = current()
-      const all = joined(partsOf(snapshot), ['sensors', 'alarms'])
+      const all = joined([...partsOf(snapshot), ...sensorsOf(snapshot)], ['sensors', 'alarms'])
       return { id, event: 'snapshot', data: `{"at":${JSON.stringify(snapshot.at)},${all}}` }
     },
   }
+}
+
+function changedIn(
+  before: ReadonlyMap<string, string>,
+  now: ReadonlyMap<string, string>,
+): [string, string][] {
+  return [...now].filter(([name, text]) => before.get(name) !== text)
 }
 
 /** Members of one object; sensors and alarms in objects of their own, `always` there even where they are empty. */
@@ -69,7 +87,7 @@ function splitName(name: string): [string, string?] {
   return slash === -1 ? [name] : [name.slice(0, slash), name.slice(slash + 1)]
 }
 
-/** Every part as JSON. A sensor that did not change is the same object, and costs nothing. */
+/** Every part but the sensors, as JSON. */
 function partsOf(s: Snapshot): [string, string][] {
   const parts: [string, unknown][] = [
     ['verdict', s.verdict],
@@ -78,10 +96,6 @@ function partsOf(s: Snapshot): [string, string][] {
     ['partitions', s.partitions.data ?? []],
     ['flow', s.flow.data && { ...s.flow.data, history: undefined }],
     ['alarm_counts', s.alerts.data?.counts ?? null],
-    ...(s.alerts.data?.list ?? []).map((a): [string, unknown] => [
-      `alarms/${a.alert_id}`,
-      presentAlert(a, Date.parse(s.at)),
-    ]),
     ['rebalancing_events', s.rebalances.data?.slice(0, 20) ?? []],
     ['system_events', s.events.data?.slice(0, 20) ?? []],
     [
@@ -109,8 +123,29 @@ function partsOf(s: Snapshot): [string, string][] {
   ]
   return [
     ...parts.map(([name, value]): [string, string] => [name, JSON.stringify(value) ?? 'null']),
-    ...(s.sensors.data ?? []).map((x): [string, string] => [`sensors/${x.sensor_id}`, sensorText(x)]),
+    ...alarmsOf(s),
   ]
+}
+
+/** An alarm that did not change is the same row, and its state may still end with time. */
+function alarmsOf(s: Snapshot): [string, string][] {
+  const now = Date.parse(s.at)
+  return (s.alerts.data?.list ?? []).map((row) => {
+    const state = stateOf(row, now)
+    let known = alarmTexts.get(row)
+    if (known?.state !== state) {
+      known = { state, text: JSON.stringify(presentAlert(row, now)) }
+      alarmTexts.set(row, known)
+    }
+    return [`alarms/${row.alert_id}`, known.text]
+  })
+}
+
+const alarmTexts = new WeakMap<AlertRow, { state: string; text: string }>()
+
+/** A sensor that did not change is the same object, and costs nothing. */
+function sensorsOf(s: Snapshot): [string, string][] {
+  return (s.sensors.data ?? []).map((x) => [`sensors/${x.sensor_id}`, sensorText(x)])
 }
 
 const sensorTexts = new WeakMap<Sensor, string>()

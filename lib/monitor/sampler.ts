@@ -74,10 +74,12 @@ export function createSampler(options: SamplerOptions): Sampler {
   let built = 0
   let askedAt = 0
   let wake: () => void = () => {}
-  let alertsChanged = false
+  /** alarms that a writer has named; `allAlerts`: it did not say which */
+  let changedAlerts = new Set<string>()
+  let allAlerts = false
   let rebalancesChanged = false
 
-  const { sources, kafka } = createSources({
+  const { sources, kafka, amendAlerts } = createSources({
     ...options,
     clock,
     sensorTracker,
@@ -89,7 +91,7 @@ export function createSampler(options: SamplerOptions): Sampler {
   function due(): Source<unknown>[] {
     const list: Source<unknown>[] = [sources.consumers, sources.producers, sources.progress, sources.sensors]
     const isFirst = tick === 0
-    if (isFirst || alertsChanged || tick % 5 === 0) list.push(sources.alerts)
+    if (isFirst || allAlerts || changedAlerts.size > 0 || tick % 5 === 0) list.push(sources.alerts)
     if (isFirst || tick % 5 === 1) list.push(sources.rebalances)
     if (isFirst || tick % 5 === 2) list.push(sources.events)
     if (tick % 2 === 0) list.push(sources.lines)
@@ -116,12 +118,14 @@ export function createSampler(options: SamplerOptions): Sampler {
 
   /** Only what a writer has just told of: an alarm is on the page before the next full round. */
   async function quickRound(): Promise<void> {
-    const asked: Source<unknown>[] = []
-    if (alertsChanged) asked.push(sources.alerts)
-    if (rebalancesChanged) asked.push(sources.rebalances, sources.events)
-    alertsChanged = false
+    const asked: Promise<void>[] = []
+    if (allAlerts) asked.push(sources.alerts.renew())
+    else if (changedAlerts.size > 0) asked.push(amendAlerts([...changedAlerts]))
+    if (rebalancesChanged) asked.push(sources.rebalances.renew(), sources.events.renew())
+    changedAlerts = new Set()
+    allAlerts = false
     rebalancesChanged = false
-    await Promise.race([Promise.all(asked.map((s) => s.renew())), sleep(ROUND_MS)])
+    await Promise.race([Promise.all(asked), sleep(ROUND_MS)])
   }
 
   function observe(now: number): void {
@@ -233,11 +237,23 @@ export function createSampler(options: SamplerOptions): Sampler {
     return show()
   }
 
-  function show(): Snapshot {
+  function show(make: (now: number) => Snapshot = build): Snapshot {
     built++
-    snapshot = build(clock())
+    snapshot = make(clock())
     for (const listener of listeners) listener(snapshot)
     return snapshot
+  }
+
+  /** What a quick round has asked for, beside all else as it was: that is not looked at again. */
+  function rebuild(now: number): Snapshot {
+    const facts = {
+      ...snapshot,
+      at: new Date(now).toISOString(),
+      alerts: sources.alerts.read(now),
+      rebalances: sources.rebalances.read(now),
+      events: sources.events.read(now),
+    }
+    return { ...facts, number: built, verdict: verdictOf(facts, now) }
   }
 
   async function keepWhole(signal: AbortSignal): Promise<void> {
@@ -252,13 +268,15 @@ export function createSampler(options: SamplerOptions): Sampler {
   /** Beside the whole rounds, so that an alarm waits for none of them. */
   async function keepQuick(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      if (!alertsChanged && !rebalancesChanged) {
+      if (!allAlerts && changedAlerts.size === 0 && !rebalancesChanged) {
         const changed = new Promise<void>((resolve) => (wake = resolve))
         await Promise.race([changed, sleep(UNWATCHED_TICK_MS, signal)])
         continue
       }
       const began = performance.now()
-      await quickRound().then(show).catch(tellFault)
+      await quickRound()
+        .then(() => show(rebuild))
+        .catch(tellFault)
       const pause = STORM_PAUSE.times * (performance.now() - began)
       await sleep(Math.min(STORM_PAUSE.mostMs, Math.max(STORM_PAUSE.leastMs, pause)), signal)
     }
@@ -280,13 +298,14 @@ export function createSampler(options: SamplerOptions): Sampler {
     },
     sampleOnce,
     hurry() {
-      alertsChanged = true
+      allAlerts = true
       wake()
     },
     async run(signal) {
-      database.onNotify(['alerts', 'rebalances'], (channel) => {
-        if (channel === 'alerts') alertsChanged = true
-        else rebalancesChanged = true
+      database.onNotify(['alerts', 'rebalances'], (channel, text) => {
+        if (channel !== 'alerts') rebalancesChanged = true
+        else if (text === '') allAlerts = true
+        else for (const id of text.split(',')) changedAlerts.add(id)
         wake()
       })
       await Promise.all([keepWhole(signal), keepQuick(signal)])

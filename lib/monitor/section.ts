@@ -26,6 +26,8 @@ export interface Source<T> {
   refresh(): Promise<void>
   /** asks anew even where a question is under way, which may not have seen what has just changed */
   renew(): Promise<void>
+  /** asks only for what has changed, to be put into the last answer; without one asks for everything */
+  amend(change: (before: T) => Promise<T>): Promise<void>
   /** records a fault without asking: what it depends on is known to be away */
   fail(detail: string): void
   /** as of `now` */
@@ -44,9 +46,9 @@ export function createSource<T>(
   let fault: { detail: string; since: number } | null = null
   let running: Promise<void> | null = null
 
-  const once = async () => {
+  const once = async (question: () => Promise<T>) => {
     try {
-      data = await answer()
+      data = await question()
       asOf = clock()
       fault = null
     } catch (error) {
@@ -56,10 +58,15 @@ export function createSource<T>(
       running = null
     }
   }
-  const refresh = () => (running ??= once())
+  const refresh = () => (running ??= once(answer))
   return {
     refresh,
     renew: () => (running === null ? refresh() : running.then(refresh)),
+    async amend(change) {
+      while (running !== null) await running // its answer may be from before the change
+      const before = data
+      await (running = once(before === null ? answer : () => change(before)))
+    },
     fail(detail) {
       fault = { detail, since: fault?.since ?? clock() }
     },

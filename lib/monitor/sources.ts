@@ -3,7 +3,7 @@ import { askCluster, askEnds } from './cluster.ts'
 import type { Database } from './database.ts'
 import type { FlowTracker } from './flow.ts'
 import { alarmKpis } from './questions/alarm-kpis.ts'
-import { alertCounts, openAndRecentAlerts } from './questions/alerts.ts'
+import { alertCounts, alertsById, openAndRecentAlerts, type AlertRow } from './questions/alerts.ts'
 import { consumers } from './questions/consumers.ts'
 import { recentSystemEvents } from './questions/events.ts'
 import { productionLines } from './questions/lines.ts'
@@ -87,7 +87,24 @@ export function createSources(options: SourceOptions) {
     if (minutes.status === 'fulfilled') sensorTracker.seed(minutes.value)
     if (past.status === 'fulfilled') flow.seed(past.value)
   }
-  return { sources, kafka }
+  /** Puts into the alarms that are known already what a writer has just told of. */
+  function amendAlerts(ids: readonly string[]): Promise<void> {
+    return sources.alerts.amend(async (before) => {
+      const sql = database.sql()
+      const [changed, counts] = await Promise.all([alertsById(sql, ids), alertCounts(sql)])
+      return { ...before, counts, list: withChanged(before.list, changed) }
+    })
+  }
+  return { sources, kafka, amendAlerts }
+}
+
+/** Newest first, as they come. */
+function withChanged(list: readonly AlertRow[], changed: readonly AlertRow[]): AlertRow[] {
+  const ids = new Set(changed.map((row) => row.alert_id))
+  const others = list.filter((row) => !ids.has(row.alert_id))
+  return [...changed, ...others].sort((a, b) =>
+    a.timestamp < b.timestamp ? 1 : a.timestamp > b.timestamp ? -1 : 0,
+  )
 }
 
 function required<T>(value: T | null): T {

@@ -53,16 +53,32 @@ export async function openAndRecentAlerts(sql: Sql, open = 500, recent = 100): P
         union
         (select alert_id from alerts order by "timestamp" desc limit ${recent})
       )
-      select alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_value, sensor_unit,
-        sensor_alert_level, location, detected_by, description, rule_id, rule_version, late, topic, partition, "offset",
-        active, cleared_at, peak_value, acknowledged, acknowledged_at, acknowledged_by, acknowledge_comment,
-        shelved_until, shelved_by, shelve_reason, latching, returned_at, suppressed, group_id, created_at, updated_at
+      select ${columns(sql)}
       from alerts join chosen using (alert_id)
       order by "timestamp" desc, alert_id`,
     DEADLINE_MS,
   )
   return plainAll(rows)
 }
+
+/** These alarms as they are now, newest first. */
+export async function alertsById(sql: Sql, ids: readonly string[]): Promise<AlertRow[]> {
+  const rows = await ask(
+    'read alerts that have changed',
+    sql`
+      select ${columns(sql)}
+      from alerts where alert_id in (select value::uuid from jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))
+      order by "timestamp" desc, alert_id`,
+    DEADLINE_MS,
+  )
+  return plainAll(rows)
+}
+
+const columns = (sql: Sql) => sql`
+  alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_value, sensor_unit,
+  sensor_alert_level, location, detected_by, description, rule_id, rule_version, late, topic, partition, "offset",
+  active, cleared_at, peak_value, acknowledged, acknowledged_at, acknowledged_by, acknowledge_comment,
+  shelved_until, shelved_by, shelve_reason, latching, returned_at, suppressed, group_id, created_at, updated_at`
 
 export interface AlertCounts {
   active: number
