@@ -4,7 +4,7 @@ import { EXIT } from '../lib/run.ts'
 
 /** bun run bench [NAME] [options]: each file beside this one is a benchmark, and prints its figure, the machine and the settings. */
 const names = readdirSync(import.meta.dir)
-  .filter((file) => /^[a-z-]+\.ts$/.test(file) && !['run.ts', 'machine.ts', 'watch-alerts.ts'].includes(file))
+  .filter((file) => /^[a-z-]+\.ts$/.test(file) && !['run.ts', 'machine.ts'].includes(file))
   .map((file) => file.replace('.ts', ''))
 const [name = '--help', ...args] = process.argv.slice(2)
 

@@ -17,8 +17,11 @@ export interface Case {
 }
 
 export type Expected =
-  /** in table readings, once, with exactly these flags and, where it is told, this value */
-  | { end: 'stored'; flags: readonly string[]; value?: number }
+  /**
+   * in table readings, once, with exactly these flags and, where it is told, this value; `second`: the flags of the
+   * other reading of a message that carries two
+   */
+  | { end: 'stored'; flags: readonly string[]; second?: readonly string[]; value?: number }
   /** in table dead_letters, once, with its bytes and this reason */
   | { end: 'dead_letter'; reason: string }
   /** the same reading again: counted, not stored */

@@ -2,6 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 const TICKS_A_SECOND = 100 // USER_HZ, the same on every Linux
 
+/** Processor seconds that this machine has worked since it started, whoever for. */
+export function busySeconds(): number {
+  // user, nice, system, idle, iowait, irq, softirq, steal
+  const ticks = (readFileSync('/proc/stat', 'utf8').split('\n')[0] ?? '').split(/\s+/).slice(1, 9).map(Number)
+  const [, , , idle = 0, waiting = 0] = ticks
+  return (ticks.reduce((a, b) => a + b, 0) - idle - waiting) / TICKS_A_SECOND
+}
+
 /** Processor seconds of a process, its living children, and those that it has outlived: a server's backends come and go. */
 export function cpuSeconds(root: number): number {
   const children = new Map<number, number[]>()

@@ -10,9 +10,13 @@ export async function benchServers(name: string, nodes: 1 | 3) {
   const reaper = startReaper(dir)
   /** where further servers belong, so that they end with this process, too */
   const at = { dir, onStart: reaper.watch }
-  const [kafka, postgres] = await Promise.all([startTestKafka({ nodes, ...at }), startTestPostgres(at)])
+  const [kafka, postgres] = await Promise.all([
+    startTestKafka({ nodes, longLived: true, ...at }),
+    startTestPostgres(at),
+  ])
   return {
     at,
+    kafka,
     postgres,
     env: {
       KAFKA_BROKERS: kafka.brokers.join(','),

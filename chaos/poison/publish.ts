@@ -12,7 +12,17 @@ export interface Good {
   sensor: string
   partition: number
   seq: number
-  value: string
+  value: Buffer
+}
+
+/** Where to, and what the good messages between the cases are. */
+export interface Target {
+  topic: string
+  partitions: number
+  /** names the sensor or device of the good messages of a partition; it counts in run `goodRun` */
+  goodSensor: (partition: number) => string
+  goodRun: string
+  goodValue?: (sensor: string) => Buffer
 }
 
 export interface Published {
@@ -27,30 +37,23 @@ const BATCH_CASES = 25
 const BATCH_BYTES = 400_000
 
 /**
- * Sends all cases, each between two good readings of its partition, in their order. `goodSensor` names the sensors of
- * the good readings, which count in run `goodRun`. Rejects where the broker refuses what it should take, or the reverse.
+ * Sends all cases, each between two good messages of its partition, in their order. Rejects where the broker refuses what
+ * it should take, or the reverse.
  */
 export async function publishCatalogue(
   producer: Producer,
-  to: { topic: string; partitions: number; goodSensor: (partition: number) => string; goodRun: string },
+  to: Target,
   cases: readonly Case[],
 ): Promise<Published> {
   const places = new Map<number, Place>()
   const good: Good[] = []
   const goodSeq = new Map<number, number>()
 
-  const goodReading = (partition: number) => {
+  const goodMessage = (partition: number) => {
     const seq = (goodSeq.get(partition) ?? 0) + 1
     goodSeq.set(partition, seq)
     const sensor = to.goodSensor(partition)
-    const value = JSON.stringify({
-      timestamp: new Date().toISOString(),
-      sensor_id: sensor,
-      sensor_type: 'pressure',
-      location: { factory_section: 'production', machine_id: 'machine-001', zone: 'zone-a' },
-      value: 1013.25,
-      unit: 'hPa',
-    })
+    const value = (to.goodValue ?? goodReading)(sensor)
     good.push({ sensor, partition, seq, value })
     return { partition, key: Buffer.from(sensor), value, headers: { 'run-id': to.goodRun, seq: String(seq) } }
   }
@@ -62,8 +65,8 @@ export async function publishCatalogue(
     return Number(answer.baseOffset)
   }
   const publish = async (partition: number, batch: Case[]) => {
-    const messages: ReturnType<typeof toMessage>[] = [goodReading(partition)]
-    for (const one of batch) messages.push(toMessage(one, partition), goodReading(partition))
+    const messages: ReturnType<typeof toMessage>[] = [goodMessage(partition)]
+    for (const one of batch) messages.push(toMessage(one, partition), goodMessage(partition))
     const base = await send(partition, messages)
     for (const [i, one] of batch.entries()) places.set(one.id, { partition, offset: base + 1 + 2 * i })
   }
@@ -106,8 +109,24 @@ function sizeOf(batch: Case[]): number {
   return batch.reduce((sum, one) => sum + (one.value()?.length ?? 0) + JSON.stringify(one.headers).length, 0)
 }
 
+function goodReading(sensor: string): Buffer {
+  return Buffer.from(
+    JSON.stringify({
+      timestamp: new Date().toISOString(),
+      sensor_id: sensor,
+      sensor_type: 'pressure',
+      location: { factory_section: 'production', machine_id: 'machine-001', zone: 'zone-a' },
+      value: 1013.25,
+      unit: 'hPa',
+    }),
+  )
+}
+
 /** The end of a case in words: what is expected, and what is printed. */
 export function endName({ expected }: Pick<Case, 'expected'>): string {
-  if (expected.end === 'stored') return ['stored', ...expected.flags].join(' ')
+  if (expected.end === 'stored') {
+    const { flags, second } = expected
+    return [flags, ...(second ? [second] : [])].map((f) => ['stored', ...f].join(' ')).join(' and ')
+  }
   return expected.end === 'dead_letter' ? `dead letter ${expected.reason}` : expected.end
 }
