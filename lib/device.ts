@@ -20,6 +20,7 @@ export const DEVICE_ALERT_TOPIC = 'sensor.alert'
 export const DEVICE_SECTION = 'iot'
 
 const CHANNELS = ['temperature', 'humidity'] as const
+export const DEVICE_SENSORS = CHANNELS.length
 /** A channel's name still has to be a sensor id of at most 64 characters. */
 const DEVICE_ID = /^[A-Za-z0-9._:-]{1,52}$/
 /** of 1970 and of 9999: beyond them a time cannot be written down */

@@ -1,4 +1,5 @@
 import type { Transaction } from '../db/connect.ts'
+import { DEVICE_SECTION, DEVICE_SENSORS } from '../device.ts'
 import { parseMicros, type Micros } from '../time.ts'
 import type { RaisedAlarm } from './alarm.ts'
 import { alarmId } from './id.ts'
@@ -45,7 +46,12 @@ export async function formGroups(
   rule: GroupRule,
   alertTopic: string,
 ): Promise<Map<string, string>> {
-  const ours = raised.filter((a) => a.location.machine_id !== '' && a.sensor_type !== 'machine')
+  const ours = raised.filter(
+    (a) =>
+      a.location.machine_id !== '' &&
+      a.sensor_type !== 'machine' &&
+      !(a.location.factory_section === DEVICE_SECTION && rule.sensors > DEVICE_SENSORS),
+  )
   if (ours.length === 0) return new Map()
   const names = [...new Set(ours.map((a) => a.location.machine_id))].sort()
   await tx`select pg_advisory_xact_lock(hashtext('machine ' || name))
