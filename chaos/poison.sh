@@ -2,7 +2,8 @@
 # Summary: hundreds of broken messages among good ones: each is stored with its flag or a dead letter with its reason.
 # Usage:   chaos/poison.sh [--topic sensor-data] [--json on] [--seconds 60] [--rate 400] [--target compose|local]
 #          Prints one line a message: what it is and what became of it. --seconds: how long the consumers may take.
-# After:   every fate is the one that chaos/catalogue.ts tells; the good messages beside them never stood for 5 s; all
+#          Topic sensor.raw gets a list of its own, broken Avro; on any other topic nothing of the list is a reading.
+# After:   every fate is the one that chaos/catalogue.ts (chaos/poison/avro.ts) tells; the good messages beside them never stood for 5 s; all
 #          green within 10 s; the ledger knows what of it was to be stored.
 set -euo pipefail
 # shellcheck source=chaos/lib.sh

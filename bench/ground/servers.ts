@@ -9,11 +9,8 @@ export async function benchServers(name: string, nodes: 1 | 3) {
   const dir = mkdtempSync(join(tmpdir(), `bench-${name}-`))
   const reaper = startReaper(dir)
   /** where further servers belong, so that they end with this process, too */
-  const at = { dir, onStart: reaper.watch }
-  const [kafka, postgres] = await Promise.all([
-    startTestKafka({ nodes, longLived: true, ...at }),
-    startTestPostgres(at),
-  ])
+  const at = { dir, onStart: reaper.watch, longLived: true }
+  const [kafka, postgres] = await Promise.all([startTestKafka({ nodes, ...at }), startTestPostgres(at)])
   return {
     at,
     kafka,

@@ -55,7 +55,7 @@ const ROOT = join(import.meta.dir, '../..')
 export function readSodaPlan(name: string): string {
   const file = existsSync(name) ? name : join(ROOT, name)
   try {
-    return readFileSync(file, 'utf8')
+    return readFileSync(file, 'utf8').replace(/^\uFEFF/, '') // some editors begin a file with a mark
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     const seen = code === 'ENOENT' ? 'there is no such file' : `it cannot be read (${code})`

@@ -7,7 +7,8 @@ const EVERY_MS = 3_600_000
 const RETRY_MS = 10_000
 
 /**
- * Keeps daily partitions of readings a week ahead and drops those past their days, at start and every hour. Every
+ * Keeps daily partitions of readings a week ahead and drops those past their days, with the rounds of production lines
+ * that they told of, at start and every hour. Every
  * consumer does it: the functions in the database order themselves, and a second call finds nothing to do.
  */
 export async function keepPartitions(
@@ -23,6 +24,7 @@ export async function keepPartitions(
         database.sql<{ name: string }[]>`select drop_old_reading_partitions(${keepDays}) as name`,
       )
       if (dropped.length > 0) log.info('partitions.dropped', { names: dropped.map((d) => d.name) })
+      await ask('drop past rounds of lines', database.sql`select drop_old_rounds(${keepDays})`)
       await sleep(EVERY_MS, signal)
     } catch (error) {
       if (signal.aborted) return

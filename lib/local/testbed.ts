@@ -45,14 +45,13 @@ const READY_MS = 90_000 // 4 s on a quiet machine; fifty seconds were seen with 
 export interface TestOptions {
   /** data and logs; the caller's, also to delete */
   dir: string
+  /** compiled as fully as the product's own, which starts slower and serves faster: for benchmarks */
+  longLived?: boolean
   /** told of every process that is started */
   onStart?: (id: ProcessId) => void
 }
 
-/** `longLived`: compiled as fully as the product's own, which starts slower and serves faster: for benchmarks */
-export async function startTestKafka(
-  options: TestOptions & { nodes: 1 | 3; longLived?: boolean },
-): Promise<TestKafka> {
+export async function startTestKafka(options: TestOptions & { nodes: 1 | 3 }): Promise<TestKafka> {
   const java = await makeArchive(await findJava())
   const ports = await freePorts(2 * options.nodes)
   const nodes: KafkaNode[] = Array.from({ length: options.nodes }, (_, i) => ({
@@ -85,7 +84,12 @@ export async function startTestPostgres(options: TestOptions): Promise<TestPostg
 export async function startTestSearch(options: TestOptions): Promise<TestServer & { url: string }> {
   const [port = 0] = await freePorts(1)
   const server = testServer(
-    opensearchPart({ dir: options.dir, port, program: await findOpensearch() }),
+    opensearchPart({
+      dir: options.dir,
+      port,
+      program: await findOpensearch(),
+      shortLived: !options.longLived,
+    }),
     options,
   )
   await server.start()

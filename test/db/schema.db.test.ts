@@ -56,6 +56,24 @@ describe('the schema', () => {
     ])
     expect([...(await sql`select drop_old_reading_partitions(30) as dropped`)]).toEqual([])
   })
+
+  test('drops past rounds of a production line with their days, and never its newest', async () => {
+    await sql`
+      insert into production_lines (factory_id, sensor_id, soda_name, round, tier, total, count, readings, first_at,
+        last_at, value, points, run_id)
+      select 'F1', 'S1-1', 'Cola', round, '1.1', 5, 5, 5, at, at, 50, array_fill(0::bigint, array[101]), 'r'
+      from (values (1, now() - interval '40 days'), (2, now() - interval '31 days'), (3, now() - interval '29 days'))
+        as v (round, at)
+      union all
+      select 'F1', 'S1-1', 'Fanta', 1, '1.1', 5, 5, 5, now() - interval '99 days', now() - interval '99 days', 50,
+        array_fill(0::bigint, array[101]), 'r'`
+    expect([...(await sql`select drop_old_rounds(30) as dropped`)]).toEqual([{ dropped: 2 }])
+    const left = await sql`select soda_name, round from production_lines order by 1`
+    expect([...left]).toEqual([
+      { soda_name: 'Cola', round: 3 },
+      { soda_name: 'Fanta', round: 1 },
+    ])
+  })
 })
 
 /** [what, statement]: each is refused to that role. */
@@ -94,6 +112,7 @@ const FORBIDDEN = {
     ['register a sensor', "insert into sensors (sensor_id) values ('x')"],
     ['delete a dead letter', 'delete from dead_letters'],
     ['drop old partitions', 'select drop_old_reading_partitions(0)'],
+    ['drop rounds of lines', 'select drop_old_rounds(0)'],
     ['make a table', 'create table mine (a integer)'],
   ],
   monitor: [
@@ -112,6 +131,7 @@ const FORBIDDEN = {
     ['delete a rule book', 'delete from rule_books'],
     ['say where rules are in force', 'delete from rule_activations'],
     ['drop old partitions', 'select drop_old_reading_partitions(0)'],
+    ['drop rounds of lines', 'select drop_old_rounds(0)'],
     ['make a table', 'create table mine (a integer)'],
   ],
 } as const
@@ -122,6 +142,7 @@ const ALLOWED = {
     'select * from partition_progress',
     'select * from sensors',
     'select ensure_reading_partitions(7)',
+    'select drop_old_rounds(30)',
     'delete from out_of_service where false',
   ],
   producer: [
