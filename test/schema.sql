@@ -694,6 +694,24 @@ end $function$;
 grant execute on function drop_old_rollups(integer) to consumer;
 grant execute on function drop_old_rollups(integer) to monitor;
 
+CREATE OR REPLACE FUNCTION public.drop_old_rounds(keep_days integer)
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '2s'
+AS $function$
+  with gone as (
+    delete from production_lines l
+    where last_at < now() - make_interval(days => keep_days)
+      and round < (select max(round) from production_lines m
+        where m.factory_id = l.factory_id and m.sensor_id = l.sensor_id and m.soda_name = l.soda_name)
+    returning 1
+  )
+  select count(*) from gone;
+$function$;
+grant execute on function drop_old_rounds(integer) to consumer;
+
 CREATE OR REPLACE FUNCTION public.end_latched_alarm()
  RETURNS trigger
  LANGUAGE plpgsql
