@@ -50,6 +50,7 @@ const LEVELS = [
 ] as const
 /** during an alarm the slope fades: nobody knows where the sensor would be heading */
 const FADE = 0.95
+const SETTLED = 2
 const MEANS = LEVELS.flatMap(({ means }, level) => means.map((rate) => ({ level, rate })))
 const SCALE_RATE = 0.001
 const QUANTILE = 0.87
@@ -171,7 +172,7 @@ function step(state: BaselineState, { at, value }: Sample, rule: BaselineRule): 
   const expected = d[LEVEL]!
   learnLevels(state, value, active)
   d[PREVIOUS] = value
-  if (s[ACTIVE_FOR]! >= ACCEPTED_AFTER) accept(state, value)
+  if (s[ACTIVE_FOR]! >= ACCEPTED_AFTER) accept(state)
   if (n <= LEARNING || s[WILD]! > WILD_SHARE || s[INTERVAL]! > rule.slowestMicros) {
     s[ACTIVE_FOR] = 0
     return QUIET
@@ -306,8 +307,8 @@ function learnLevels({ numbers: d, blocks, small: s }: BaselineState, value: num
 }
 
 /** What has lasted so long is normal now. */
-function accept({ numbers: d, blocks, small: s }: BaselineState, value: number): void {
-  d.fill(value, LEVEL)
+function accept({ numbers: d, blocks, small: s }: BaselineState): void {
+  d.fill(d[LEVEL]! + s[MEAN + SETTLED]!, LEVEL)
   blocks.fill(NaN)
   s.fill(0, SLOPE, SCALE)
   d[BLOCK_SUM] = NaN
