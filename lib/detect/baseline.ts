@@ -179,6 +179,7 @@ function step(state: BaselineState, { at, value }: Sample, rule: BaselineRule): 
   }
   const holds = follow(s, size >= threshold, size < 0.6 * threshold)
   const began = holds && !active
+  if (active && !holds) accept(state)
   if (began) state.blocks.fill(NaN) // it was there before it was noticed
   const score = 1 - 2 ** (-size / threshold)
   if (!holds) return score < 0.25 ? QUIET : { ...QUIET, score }
