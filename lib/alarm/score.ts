@@ -8,6 +8,8 @@ export interface Truth {
   size: number | null
   from: Micros
   to: Micros
+  /** the share of such faults that anybody could find without raising too many false alarms; missing: all */
+  findable?: number
 }
 
 export interface Scored {
@@ -19,6 +21,8 @@ export interface Row {
   name: string
   faults: number
   found: number
+  /** how many of them anybody could find */
+  findable: number
   /** seconds from the fault's first reading to the first alarm: half are found sooner */
   medianDelay: number | null
 }
@@ -27,15 +31,18 @@ export interface Score {
   alarms: number
   /** alarms in no fault, nor on the way back from one */
   falseAlarms: number
-  /** alarms on the way back from a fault: neither right nor false */
+  /** alarms on the way back from a fault, later than a minute after it: they find nothing */
   echoes: number
-  /** of the alarms that are right or false */
+  /** right ones of all alarms: an echo counts as a wrong one here */
   precision: number | null
   /** of faults of `big` deviations and more, and of those that have no size */
   recall: number | null
+  /** the recall that nobody can exceed */
+  mostRecall: number | null
   faults: number
   found: number
   falseAlarmsADayPer100: number
+  echoesADayPer100: number
   medianDelay: number | null
   rows: Row[]
 }
@@ -46,7 +53,8 @@ const AFTERMATH = 60e6
 /**
  * Alarms against the truth. A fault is found by an alarm of its sensor from its first reading until a minute after its
  * last; an alarm is right where such a fault is, of whatever size. The way back to normal is news, too: an alarm within
- * the fault's own length after it is its echo, which finds nothing and is not false. `sensorDays`: how long was watched.
+ * the fault's own length after it is its echo: it finds nothing, precision counts it as wrong, and it is told beside the
+ * false alarms and not among them. `sensorDays`: how long was watched.
  */
 export function scoreOf(
   alarms: readonly Scored[],
@@ -73,18 +81,21 @@ export function scoreOf(
     name,
     faults: list.length,
     found: list.filter((t) => delays.has(t)).length,
+    findable: list.reduce((sum, t) => sum + (t.findable ?? 1), 0),
     medianDelay: median(list.flatMap((t) => delays.get(t) ?? [])),
   })
-  const { faults, found, medianDelay } = row('', counted)
+  const { faults, found, findable, medianDelay } = row('', counted)
   return {
     alarms: alarms.length,
     falseAlarms,
     echoes,
-    precision: right + falseAlarms > 0 ? right / (right + falseAlarms) : null,
+    precision: alarms.length > 0 ? right / alarms.length : null,
     recall: faults > 0 ? found / faults : null,
+    mostRecall: faults > 0 ? findable / faults : null,
     faults,
     found,
     falseAlarmsADayPer100: sensorDays > 0 ? (100 * falseAlarms) / sensorDays : 0,
+    echoesADayPer100: sensorDays > 0 ? (100 * echoes) / sensorDays : 0,
     medianDelay,
     rows: [...Map.groupBy(truth, nameOf)]
       .map(([name, list]) => row(name, list))

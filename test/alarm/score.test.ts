@@ -1,6 +1,8 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
+import { barFor, mostFound } from '../../lib/alarm/odds.ts'
 import { scoreOf, type Truth } from '../../lib/alarm/score.ts'
+import { createNoise } from '../../lib/fleet/random.ts'
 
 const fault = (from: number, to: number, size: number | null, sensorId = 'a'): Truth => ({
   sensorId,
@@ -33,6 +35,48 @@ test('scoreOf() counts faults from three deviations on and those without a size;
     ['level_shift 2σ', 1],
     ['level_shift 3σ', 1],
   ])
+})
+
+test('scoreOf() takes an alarm on the way back for wrong in precision, and tells it beside the false ones', () => {
+  const score = scoreOf([at(200), at(600), at(1000)], [fault(100, 500, 4)], 1)
+  expect(score).toMatchObject({
+    found: 1,
+    echoes: 1,
+    falseAlarms: 1,
+    precision: 1 / 3,
+    echoesADayPer100: 100,
+  })
+})
+
+test('scoreOf() says which recall nobody can exceed', () => {
+  const truth = [fault(100, 100, 3), fault(1000, 1100, 3)].map((t, i) => ({
+    ...t,
+    findable: i === 0 ? 0.04 : 1,
+  }))
+  expect(scoreOf([], truth, 1)).toMatchObject({ mostRecall: 0.52, rows: [{ findable: 1.04 }] })
+})
+
+test.each([
+  [0.05, 1.959964],
+  [0.0026998, 3],
+  [1e-6, 4.891638],
+])('barFor() healthy noise exceeds it with probability %p', (probability, bar) => {
+  expect(barFor(probability)).toBeCloseTo(bar, 5)
+})
+
+test('mostFound() is what a detector finds that knows the true level and asks for as much as it must', () => {
+  const noise = createNoise('odds')
+  const [readings, falseADay, size] = [1000, 1, 4]
+  const bar = barFor(falseADay / readings)
+  const tries = 200_000
+  let found = 0
+  let wrong = 0
+  for (let i = 0; i < tries; i++) {
+    if (Math.abs(size + noise.gauss(0, i)) > bar) found++
+    if (Math.abs(noise.gauss(1, i)) > bar) wrong++
+  }
+  expect(found / tries).toBeCloseTo(mostFound(size, falseADay, readings), 2)
+  expect((wrong / tries) * readings).toBeCloseTo(falseADay, 0)
 })
 
 test('a simulated plant of a drawn seed: what the rules say is true, and they find far more than limits alone', async () => {

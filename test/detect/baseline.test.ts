@@ -43,6 +43,17 @@ test('one alarm for one shift, cleared after it, and what lasts becomes the new 
   expect(verdicts[5999]!.active).toBe(false)
 })
 
+test('what has lasted is normal at its mean: no second alarm because one reading was taken for the level', () => {
+  // two hundred sensors, each with a shift for good
+  const again = Array.from({ length: 200 }, (_, sensor) => {
+    const own = createNoise(`accepted ${sensor}`)
+    return watch(2600, (_v, i) => 20 + own.gauss(0, i) + (i >= from ? 6 : 0))
+      .slice(from + 200)
+      .filter((v) => v.score >= 0.5)
+  })
+  expect(again.filter((alarms) => alarms.length > 0).length).toBeLessThan(3)
+})
+
 test('a wild sensor is left to the adaptive detector', () => {
   const wild = watch(5000, (v, i) => (i % 40 === 0 ? v + 30 : v))
   expect(wild.slice(3000).filter((v) => v.score >= 0.5)).toEqual([])
