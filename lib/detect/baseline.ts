@@ -51,6 +51,8 @@ const LEVELS = [
 /** during an alarm the slope fades: nobody knows where the sensor would be heading */
 const FADE = 0.95
 const SETTLED = 2
+const NEAR = 1
+const NEAR_SPREAD = 1.085
 const MEANS = LEVELS.flatMap(({ means }, level) => means.map((rate) => ({ level, rate })))
 const SCALE_RATE = 0.001
 const QUANTILE = 0.87
@@ -152,8 +154,9 @@ function step(state: BaselineState, { at, value }: Sample, rule: BaselineRule): 
 
   const off = value - d[LEVEL]!
   const deviation = s[SCALE]!
+  const restlessness = off - s[MEAN + NEAR]!
   const loudest = smooth(state, value)
-  const relative = deviation > 0 ? Math.min(36, (off / deviation) ** 2) : 1
+  const relative = deviation > 0 ? Math.min(36, (restlessness / (NEAR_SPREAD * deviation)) ** 2) : 1
   s[POWER]! += NOISE * (relative - s[POWER]!)
   const root = Math.cbrt(s[POWER]!) // nearly normal where the noise is (Wilson and Hilferty)
   const restless = isFat(s)
