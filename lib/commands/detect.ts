@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { adaptive, DEFAULT_ADAPTIVE_RULE } from '../detect/adaptive.ts'
 import { baseline, DEFAULT_BASELINE_RULE } from '../detect/baseline.ts'
+import { IGNORED, QUIET } from '../detect/detector.ts'
 import { DEFAULT_EQUIPMENT_RULE, equipment } from '../detect/equipment.ts'
 import { DEFAULT_QUALITY_RULE, quality } from '../detect/quality.ts'
 import { EXIT, Stop } from '../run.ts'
@@ -70,6 +71,11 @@ function detectFile(file: string, out: string, learn: number): Report {
   const table: Table = { file, lines, separator, header: cellsOf(lines[0] ?? '', separator) }
   const many = table.header[0]?.toLowerCase() === 'datetime'
   const { text, ...counts } = many ? detectMachine(table, learn) : detectSensor(table)
+  if (counts.rows > 0 && counts.skipped === counts.rows)
+    throw new Stop(
+      `Cannot read ${file}: no row has a time and a number: got "${lines[1]?.slice(0, 80)}": write times as 2014-04-01 00:05:00 or as seconds`,
+      EXIT.fault,
+    )
   const target = join(out, basename(dirname(resolve(file))), basename(file))
   mkdirSync(dirname(target), { recursive: true })
   writeFileSync(target, text)
@@ -119,20 +125,19 @@ function detectMachine({ file, lines, separator, header }: Table, learn: number)
   const text = ['datetime,score,anomaly']
   let skipped = 0
   let alarms = 0
-  let before = false
+  // a row without a time, or one that comes late, says nothing: what held before it holds
+  let verdict = QUIET
   for (const line of lines.slice(1)) {
     const cells = cellsOf(line, separator)
     const at = timeOf(cells[0])
     columns.forEach((column, i) => (values[i] = number(cells[column])))
-    if (!Number.isFinite(at)) {
-      skipped++
-      text.push(`${cells[0] ?? ''},,`)
-      continue
+    if (!Number.isFinite(at)) skipped++
+    const next = Number.isFinite(at) ? detector.step(state, { at, values, quality: 1 }, rule) : IGNORED
+    if (next !== IGNORED) {
+      if (next.active && !verdict.active) alarms++
+      verdict = next
     }
-    const { score, active } = detector.step(state, { at, values, quality: 1 }, rule)
-    if (active && !before) alarms++
-    before = active
-    text.push(`${cells[0]},${score},${active ? 1 : 0}`)
+    text.push(`${cells[0] ?? ''},${verdict.score},${verdict.active ? 1 : 0}`)
   }
   return { text: `${text.join('\n')}\n`, rows: lines.length - 1, skipped, alarms }
 }
@@ -152,12 +157,18 @@ function number(cell: string | undefined): number {
   return cell === undefined || cell === '' ? NaN : Number(cell.replace(',', '.'))
 }
 
-/** ISO 8601 without a zone is UTC; a plain number is seconds, milliseconds or microseconds since 1970. NaN: no time. */
+/**
+ * ISO 8601 without a zone is UTC, and what a recording leaves out (seconds, the hour) is zero; a plain number is seconds,
+ * milliseconds or microseconds since 1970 or since the recording began. NaN: no time.
+ */
 function timeOf(cell: string | undefined): Micros {
   const text = cell ?? ''
-  if (!/^\d{9,16}(\.\d+)?$/.test(text)) return parseMicrosAssumingUtc(text)
-  const number = Number(text)
-  return Math.round(number < 1e11 ? number * 1e6 : number < 1e14 ? number * 1e3 : number)
+  if (/^\d{1,16}(\.\d+)?$/.test(text)) {
+    const number = Number(text)
+    return Math.round(number < 1e11 ? number * 1e6 : number < 1e14 ? number * 1e3 : number)
+  }
+  const [, day, minute] = /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d))?$/.exec(text) ?? []
+  return parseMicrosAssumingUtc(day === undefined ? text : `${day}T${minute ?? '00:00'}:00`)
 }
 
 function read(file: string): string[] {

@@ -168,3 +168,43 @@ for (const [name, args, code, says] of usage)
     expect(done.code).toBe(code)
     expect(done.err).toContain(says)
   })
+
+test('times in any of the usual forms give the same scores; a file without any readable row is an error', () => {
+  const values = Array.from({ length: 700 }, (_, i) => (noise.gauss(3, i) + (i > 600 ? 40 : 0)).toFixed(3))
+  const begin = Date.UTC(2014, 3, 1)
+  const forms: [string, (i: number) => string][] = [
+    ['space', (i) => new Date(begin + i * 3600e3).toISOString().slice(0, 19).replace('T', ' ')],
+    ['minutes', (i) => new Date(begin + i * 3600e3).toISOString().slice(0, 16).replace('T', ' ')],
+    ['zone', (i) => new Date(begin + i * 3600e3).toISOString()],
+    ['seconds', (i) => String(begin / 1000 + i * 3600)],
+    ['milliseconds', (i) => String(begin + i * 3600e3)],
+    ['seconds since the recording began', (i) => String(i * 3600)],
+    ['1950', (i) => new Date(begin - 64 * 365.25 * 864e5 + i * 3600e3).toISOString().slice(0, 19)],
+    ['2090', (i) => new Date(begin + 76 * 365.25 * 864e5 + i * 3600e3).toISOString().slice(0, 19)],
+  ]
+  const scores = forms.map(([name, form]) => {
+    const path = file(`times/${name}.csv`, ['timestamp,value', ...values.map((v, i) => `${form(i)},${v}`)])
+    expect(detect(path, '--out', join(dir, 'out')).code).toBe(0)
+    return table(join(dir, `out/times/${name}.csv`)).map((r) => r[2])
+  })
+  for (const [i, found] of scores.entries())
+    expect({ form: forms[i]![0], found }).toEqual({ form: forms[i]![0], found: scores[0]! })
+  const days = file('times/days.csv', ['timestamp,value', '2014-04-01,1', '2014-04-02,2'])
+  expect(detect(days, '--out', join(dir, 'out'), '--json').out).toContain('"skipped":0')
+  const none = detect(file('times/none.csv', ['timestamp,value', '04/01/14,1']), '--out', join(dir, 'out'))
+  expect(none).toMatchObject({ code: 1, err: expect.stringContaining('no row has a time and a number') })
+})
+
+test('a machine stays alarmed through rows that come late, twice or without a time', () => {
+  const at = (i: number) => time(i % 40 === 39 ? i - 2 : i % 40 === 20 ? i - 1 : i, 1)
+  const row = (i: number) =>
+    [
+      i % 40 === 5 ? '' : at(i),
+      ...[0, 1].map((c) => (noise.gauss(c, i) + (i >= 600 ? 9 : 0)).toFixed(4)),
+    ].join(';')
+  const path = file('late/m.csv', ['datetime;a;b', ...Array.from({ length: 1000 }, (_, i) => row(i))])
+  const { out } = detect(path, '--out', join(dir, 'out'), '--json')
+  expect(JSON.parse(out)).toMatchObject({ rows: 1000, skipped: 25, alarms: 1 })
+  const rows = table(join(dir, 'out/late/m.csv'))
+  expect(rows.slice(640).every((r) => r[2] === '1' && Number(r[1]) >= 0.5)).toBe(true)
+})
