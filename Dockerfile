@@ -12,7 +12,8 @@ RUN bun install --frozen-lockfile --production --omit=optional --ignore-scripts
 
 FROM oven/bun:${BUN_VERSION}-slim
 WORKDIR /app
-ENV NODE_ENV=production
+# As with `bun start`: the allocator looks for pages to give back every five seconds, not ten times a second.
+ENV NODE_ENV=production MIMALLOC_PURGE_HOLES_MIN_INTERVAL=5000
 # A named volume takes over the owner of the folder it is mounted on, so these belong to the one who writes there.
 RUN install -d -o bun -g bun /data/spool /data/logs /data/objects
 COPY --from=packages /app/node_modules node_modules

@@ -2,14 +2,17 @@
 # Summary: a consumer is frozen (SIGSTOP) for longer than its session and wakes as a zombie: it must not write a row.
 # Usage:   chaos/consumer-freeze.sh [--when idle|batch|transaction] [--seconds 30] [--rate 400] [--target compose|local]
 #          idle: only the plant's few readings flow; batch: at any moment under load; transaction: caught between its BEGIN
-#          and its COMMIT, holding the row of its partition
+#          and its COMMIT, holding the row of its partition (2,000 readings/s: a few rows need no transaction of their own)
 # After:   its partitions are stored by others within 20 s; all green within 15 s of its waking; nothing doubled.
 set -euo pipefail
 # shellcheck source=chaos/lib.sh
 source "${BASH_SOURCE[0]%/*}/lib.sh"
 opt_when='batch'
 for word in "$@"; do
-  if [ "$word" = idle ]; then option rate 0; fi
+  case $word in
+    idle) option rate 0 ;;
+    transaction) option rate 2000 ;;
+  esac
 done
 begin "$@"
 

@@ -13,7 +13,9 @@ export async function freezeInTransaction(
   await sleep(random() * 300)
   for (let attempt = 0; attempt < 300; attempt++) {
     target.kill('SIGSTOP')
-    await sleep(15) // what was on the wire is answered
+    // What was on the wire is answered, and enough waits in the log for a batch that takes a transaction: a few rows are
+    // one statement, whose COMMIT no signal can come before.
+    await sleep(15 + random() * 100)
     const open = await sql`
       select 1 from pg_stat_activity
       where datname = current_database() and application_name = ${target.name} and state = 'idle in transaction'`

@@ -9,6 +9,8 @@ export interface SensorPlan {
   type: SensorType
   location: Location
   intervalMicros: Micros
+  /** it measures in cycles of so long, common to all; 1: each sensor at a moment of its own */
+  cycleMicros: Micros
 }
 
 export interface LayoutOptions {
@@ -25,6 +27,8 @@ export interface LayoutOptions {
 }
 
 export const SENSORS_PER_TYPE = 5
+/** A controller reads its inputs together: one wakeup, one commit and one send for many. A load comes evenly instead. */
+const CYCLE_MICROS = 1_000_000
 
 /**
  * A load comes from more sensors first, because that is what a bigger plant is; beyond a thousand from shorter
@@ -78,14 +82,19 @@ function plan(
   { intervalsMs }: LayoutOptions,
 ): SensorPlan {
   const intervalMicros = Math.round((intervalsMs[type] ?? PROFILES[type].intervalMs) * 1000)
-  return { sensorId, type, location, intervalMicros }
+  const cycleMicros = intervalMicros < CYCLE_MICROS ? 1 : CYCLE_MICROS
+  return { sensorId, type, location, intervalMicros, cycleMicros }
 }
 
 /** All intervals stretched or shortened alike, so that together they give the rate. */
 function paced(sensors: SensorPlan[], rate: number | null): SensorPlan[] {
   if (rate === null) return sensors
   const factor = totalRate(sensors) / rate
-  return sensors.map((s) => ({ ...s, intervalMicros: Math.max(1, Math.round(s.intervalMicros * factor)) }))
+  return sensors.map((s) => ({
+    ...s,
+    intervalMicros: Math.max(1, Math.round(s.intervalMicros * factor)),
+    cycleMicros: 1,
+  }))
 }
 
 /** The n-th sensor of each type stands at the n-th machine. */

@@ -41,8 +41,8 @@ export interface Plant extends Fleet {
 
 /** Readings at most in a batch, so that a spool transaction stays short. */
 const MAX_BATCH = 2000
-/** A batch at least this long after the one before: at 100,000 readings a second one batch is 2,000 readings. */
-const BATCH_GAP_MS = 20
+/** So long after the first one falls due: those of one scan go together, and at 100,000 a second one batch is 2,000. */
+const GATHER_MS = 20
 /**
  * When the spool blocks, sensors go on measuring, and what they measured comes later with its true time. Beyond this
  * the oldest was never measured, as with a device whose buffer is full; that is logged with its count.
@@ -124,10 +124,7 @@ export function createPlant(options: PlantOptions): Plant {
           if (measured) batch.push(measured)
         }
         if (batch.length > 0) yield batch
-        const waitMs = Math.max(
-          (cursor.due() - clock.now()) / 1000,
-          BATCH_GAP_MS - (clock.now() - now) / 1000,
-        )
+        const waitMs = (cursor.due() - clock.now()) / 1000 + GATHER_MS
         if (batch.length < MAX_BATCH && waitMs > 0) await clock.sleep(Math.min(waitMs, MAX_SLEEP_MS), signal)
       }
     },

@@ -72,8 +72,8 @@ export interface SpoolOptions {
 
 /** Busy means: less than this since the last commit. A commit costs the disk a flush, whatever is in it. */
 const LINGER_MS = 5
-/** Deletions wait for the next commit, but no longer than this. */
-const DELETE_AFTER_MS = 200
+/** Deletions wait for the next commit, but no longer than this: longer than a plant's scan, so that they cost none of their own. */
+const DELETE_AFTER_MS = 1500
 /** One commit takes at most so many, to keep the others waiting for milliseconds only. */
 const GROUP_MESSAGES = 5000
 const GROUP_BYTES = 4 * 1024 * 1024

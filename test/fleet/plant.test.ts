@@ -103,8 +103,8 @@ describe('createPlant()', () => {
       last.set(reading.sensorId, reading.measuredAt)
     }
     expect(fractions).toBeGreaterThan(3000)
-    const starts = new Set([...last.values()].map((at) => Math.round((at % 1_000_000) / 40_000)))
-    expect(starts.size).toBeGreaterThan(12) // staggered, not all on the second
+    const seconds = new Set([...last.values()].map((at) => Math.floor(at / 1_000_000)))
+    expect(seconds.size).toBeGreaterThan(5) // not all in the same cycle
   })
 
   test('follows the hour of the day, and energy the weekday', () => {
@@ -336,6 +336,7 @@ describe('plantOptions()', () => {
         type: 'vibration',
         location: { factorySection: 'paint', machineId: 'machine-042', zone: 'zone-x' },
         intervalMicros: 4_000_000,
+        cycleMicros: 1_000_000,
       },
     ])
   })

@@ -1,0 +1,35 @@
+import { expect, test } from 'bun:test'
+import { parseMicros } from '../../lib/time.ts'
+import { plant, virtualClock } from './simulated.ts'
+
+const MONDAY = parseMicros('2025-09-15T00:00:00Z')
+const SECOND = 1_000_000
+const MINUTE = 60 * SECOND
+const JITTER = 20_000
+
+test('a plant is read in cycles of a second: what is due together goes together', async () => {
+  const clock = virtualClock(MONDAY)
+  const abort = new AbortController()
+  const seconds = new Set<number>()
+  let batches = 0
+  let readings = 0
+  for await (const batch of plant({ clock, faults: 'none' }).readings(abort.signal)) {
+    for (const { reading } of batch) {
+      expect(reading.measuredAt % SECOND).toBeLessThan(JITTER)
+      seconds.add(Math.floor(reading.measuredAt / SECOND))
+    }
+    batches++
+    readings += batch.length
+    if (clock.now() > MONDAY + MINUTE) abort.abort()
+  }
+  expect(batches).toBeLessThanOrEqual(seconds.size)
+  expect(readings).toBeGreaterThan(4 * batches)
+})
+
+test('a load comes evenly, each sensor at a moment of its own', () => {
+  const tenths = new Array<number>(10).fill(0)
+  for (const { reading } of plant({ rate: 400 }).between(MONDAY, MONDAY + 20 * SECOND)) {
+    tenths[Math.floor((reading.measuredAt % SECOND) / 100_000)]!++
+  }
+  for (const count of tenths) expect(count).toBeWithin(500, 1100) // 800 each, where all are alike
+})
