@@ -147,7 +147,7 @@ async function judgeOne(
       const to = Math.min(ready, row.next_us + STRETCH * MINUTE)
       let told: Judgement = { raised: [], cleared: [] }
       if (rule) {
-        const minutes = await minutesOf(tx, machine, row.next_us, to)
+        const minutes = await minutesOf(tx, machine, rule, row.next_us, to)
         told = judgeMinutes(machine, minutes, rule, rules.version, options.consumerId)
       } else if (machine.open) {
         const gone = `: rule ${machine.open.ruleId} is no longer in force (rule book ${rules.version})`
@@ -192,11 +192,19 @@ function machineOf(row: Row, rule: RuleOf<'equipment'> | null): Machine {
   }
 }
 
-async function minutesOf(tx: Transaction, machine: Machine, from: Micros, to: Micros): Promise<Minute[]> {
+async function minutesOf(
+  tx: Transaction,
+  machine: Machine,
+  { applies }: RuleOf<'equipment'>,
+  from: Micros,
+  to: Micros,
+): Promise<Minute[]> {
+  const types = applies.sensor_types ?? null
   const rows = await tx<{ at: number; sensor_id: string; mean: number }[]>`
     select (extract(epoch from r.bucket) * 1e6)::float8 as at, s.sensor_id, sum(r.total) / sum(r.readings) as mean
     from sensors s join readings_1m r on r.sensor_key = s.sensor_key
     where s.machine_id = ${machine.machineId} and s.factory_section = ${machine.factorySection}
+      and (${types}::text[] is null or s.sensor_type = any(${types}::text[]))
       and r.bucket >= timestamptz 'epoch' + ${from} * interval '1 microsecond'
       and r.bucket < timestamptz 'epoch' + ${to} * interval '1 microsecond'
     group by 1, 2 order by 1, 2`

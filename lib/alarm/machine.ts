@@ -177,6 +177,9 @@ function addChannels(machine: Machine, { means }: Minute): void {
   machine.state = after.decode(bytes, before.version) ?? after.create()
 }
 
-function parametersOf({ commissioning }: Machine, { threshold }: RuleOf<'equipment'>): EquipmentRule {
-  return { commissioning, threshold }
+function parametersOf(
+  { commissioning }: Machine,
+  { threshold, wandering }: RuleOf<'equipment'>,
+): EquipmentRule {
+  return { commissioning, threshold, wandering }
 }

@@ -164,10 +164,12 @@ export const rule = z.discriminatedUnion('kind', [
       threshold: above0.default(DEFAULT_EQUIPMENT_RULE.threshold),
       /** minutes that are the baseline: less than a day would take the daily round for wear */
       commissioning: z.int().min(60).max(100_000).default(1440),
+      /** how much a slow wander in commissioning takes from a channel's distance: less where it has seen whole rounds */
+      wandering: z.number().min(0).max(10).default(DEFAULT_EQUIPMENT_RULE.wandering),
     })
     .refine(
-      ({ applies: { topics, sensor_types, sensor_ids } }) => !(topics ?? sensor_types ?? sensor_ids),
-      'is for whole machines: applies can name machine_ids only',
+      ({ applies: { topics, sensor_ids } }) => !(topics ?? sensor_ids),
+      'is for whole machines: applies can name machine_ids, and the sensor_types that are their channels',
     ),
 ])
 export type Rule = z.infer<typeof rule>

@@ -7,8 +7,8 @@ import type { Micros } from '../time.ts'
  * smoothed value (EWMA) and its restlessness (EWMA of the steps away from it) have left what commissioning showed; the
  * 4-norm of all is the size of the condition. The alarm stays while the condition lasts.
  *
- * A channel that wandered during commissioning is known badly, so its distance counts less: it is divided by
- * 1 + 3 × the share of its variance that is slower than a sixteenth of the commissioning.
+ * A channel that wandered during a short commissioning is known badly, so its distance counts less: it is divided by
+ * 1 + `wandering` × the share of its variance that is slower than a sixteenth of the commissioning.
  *
  * States: commissioning (silent) → normal ↔ alarmed (on at the threshold, off after 5 readings in a row below 65 % of
  * it). Re-baseline after maintenance is an operator's act: start again from `create()`.
@@ -25,8 +25,10 @@ export interface EquipmentRule {
   readonly commissioning: number
   /** size of the condition that raises an alarm: about so many times the largest swing of a healthy machine */
   readonly threshold: number
+  /** how much a slow wander in commissioning takes from a channel's distance; 0 where commissioning has seen whole rounds */
+  readonly wandering: number
 }
-export const DEFAULT_EQUIPMENT_RULE: EquipmentRule = { commissioning: 400, threshold: 4.7 }
+export const DEFAULT_EQUIPMENT_RULE: EquipmentRule = { commissioning: 400, threshold: 4.7, wandering: 3 }
 
 export interface EquipmentState {
   /** HEADER numbers, then FIELDS a channel */
@@ -45,7 +47,8 @@ export interface EquipmentDetector {
   decode(bytes: Uint8Array, version: number): EquipmentState | null
 }
 
-const VERSION = 1
+/** 1 divided every channel's distance by up to four, and what it held for a baseline is learnt anew */
+const VERSION = 2
 const SMOOTHING = 0.15
 const RESTLESS_SMOOTHING = 0.03
 const RESTLESS_WEIGHT = 0.5
@@ -53,7 +56,6 @@ const RESTLESS_WEIGHT = 0.5
 const SETTLE = 20
 const RESTLESS_SETTLE = 50
 const BLOCKS = 16
-const WANDERING = 3
 /** the largest swing of commissioning counts, too: fat tails make a deviation in sigmas lie */
 const LARGEST = 0.35
 const OFF_RATIO = 0.65
@@ -137,7 +139,7 @@ function step(s: Float64Array, channels: number, sample: MachineSample, rule: Eq
     if (Number.isFinite(x)) {
       const n = ++s[o + N]!
       if (n <= rule.commissioning) commission(s, o, x, rule.commissioning)
-      else compare(s, o, x, rule.commissioning)
+      else compare(s, o, x, rule)
     }
     sum += s[o + DISTANCE]! ** 4 + (RESTLESS_WEIGHT * s[o + RESTLESS_DISTANCE]!) ** 4
   }
@@ -181,7 +183,12 @@ function commission(s: Float64Array, o: number, x: number, length: number): void
 }
 
 /** Distances of one channel, in swings of the healthy machine. */
-function compare(s: Float64Array, o: number, x: number, length: number): void {
+function compare(
+  s: Float64Array,
+  o: number,
+  x: number,
+  { commissioning: length, wandering }: EquipmentRule,
+): void {
   move(s, o, x, length)
   const variance = s[o + SQUARES]! / length
   if (variance === 0) {
@@ -196,7 +203,7 @@ function compare(s: Float64Array, o: number, x: number, length: number): void {
     LARGEST * Math.max(s[o + SWING_HIGH]! - mean, mean - s[o + SWING_LOW]!),
   )
   const slowShare = Math.min(1, s[o + BLOCK_SQUARES]! / BLOCKS / variance)
-  s[o + DISTANCE] = Math.abs(s[o + EWMA]! - mean) / swing / (1 + WANDERING * slowShare)
+  s[o + DISTANCE] = Math.abs(s[o + EWMA]! - mean) / swing / (1 + wandering * slowShare)
 
   const usual = s[o + RESTLESS_MEAN]!
   const spread = Math.max(

@@ -96,7 +96,7 @@ describe('the condition of a machine', () => {
       expect(await machine()).toMatchObject({ condition: 'commissioning', commissioning: COMMISSIONING })
       await measured(200, 450)
       expect(await watch('consumer-1')).toBe(0)
-      expect(await machine()).toMatchObject({ condition: 'normal', state_version: 1 })
+      expect(await machine()).toMatchObject({ condition: 'normal', state_version: 2 })
       expect(await machine('machine-3')).toBeUndefined()
     },
     STACK_MS,
