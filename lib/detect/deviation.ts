@@ -2,7 +2,8 @@ import { IGNORED, QUIET, type Detector } from './detector.ts'
 
 /**
  * Deviation from a baseline by a fixed amount. The baseline is given, or learnt: a slow mean to which a reading far out
- * adds no more than the limit. Active at the limit, clear below three quarters of it.
+ * adds no more than a tenth of the limit, so that an hour at another level is not the new baseline, from which the way
+ * back would be a deviation. Active at the limit, clear below three quarters of it.
  */
 export interface DeviationRule {
   /** in the sensor's unit */
@@ -17,6 +18,7 @@ export interface DeviationState {
 
 const RATE = 0.005
 const LEARNING = 30
+const SHARE = 0.1
 const BACK = 0.75
 
 const LAST_AT = 0
@@ -36,7 +38,8 @@ export const deviation: Detector<DeviationState, DeviationRule> = {
     if (n === 1) s[MEAN] = value
     const expected = rule.baseline ?? s[MEAN]!
     const off = value - expected
-    s[MEAN]! += Math.max(RATE, 1 / n) * Math.max(-rule.limit, Math.min(rule.limit, value - s[MEAN]!))
+    const most = n > LEARNING ? SHARE * rule.limit : rule.limit
+    s[MEAN]! += Math.max(RATE, 1 / n) * Math.max(-most, Math.min(most, value - s[MEAN]!))
     const before = s[ACTIVE] === 1
     const known = rule.baseline !== null || n > LEARNING
     const active = known && Math.abs(off) >= (before ? BACK : 1) * rule.limit
