@@ -22,7 +22,7 @@ import {
  * is larger than four usual ones (clusters count once) it keeps silent and leaves the sensor to the adaptive detector, which assumes nothing.
  *
  * States: learning (60 readings, silent) → quiet → active, until 10 readings in a row are within 60 % of the threshold.
- * While active nothing is learnt; after 300 readings what lasts is the new normal.
+ * While active nothing is learnt; after 300 readings what lasts is the new normal. A value that sticks teaches nothing.
  */
 export interface BaselineRule {
   /** deviations at which the score is 0.5 */
@@ -50,10 +50,14 @@ const LEVELS = [
 ] as const
 /** during an alarm the slope fades: nobody knows where the sensor would be heading */
 const FADE = 0.95
+const MEANS = LEVELS.flatMap(({ means }, level) => means.map((rate) => ({ level, rate })))
+/** the mean that tells where the readings are now, at the end of an alarm */
 const SETTLED = 2
+/** … and where they just were: restlessness is away from there, √(1 + 0.3 / 1.7) times a deviation of plain noise */
 const NEAR = 1
 const NEAR_SPREAD = 1.085
-const MEANS = LEVELS.flatMap(({ means }, level) => means.map((rate) => ({ level, rate })))
+/** so little movement (of plain noise it is 1) is a value that sticks: it teaches nothing */
+const STUCK = 0.1
 const SCALE_RATE = 0.001
 const QUANTILE = 0.87
 /** that quantile of a normal deviation's size */
@@ -173,7 +177,9 @@ function step(state: BaselineState, { at, value }: Sample, rule: BaselineRule): 
   learnScales(state.small, root, active ? 0.1 : size > SUSPICIOUS && n > LEARNING ? 0.2 : 1)
   learnTail(s, active)
   const expected = d[LEVEL]!
-  learnLevels(state, value, active)
+  const stuck = s[POWER]! < STUCK
+  if (stuck) s.fill(0, MEAN, SCALE)
+  learnLevels(state, value, active || stuck)
   d[PREVIOUS] = value
   if (s[ACTIVE_FOR]! >= ACCEPTED_AFTER) accept(state)
   if (n <= LEARNING || s[WILD]! > WILD_SHARE || s[INTERVAL]! > rule.slowestMicros) {
@@ -310,7 +316,7 @@ function learnLevels({ numbers: d, blocks, small: s }: BaselineState, value: num
   }
 }
 
-/** What has lasted so long is normal now. */
+/** What has lasted so long, or what comes after an alarm, is normal now: the levels begin anew where the readings are. */
 function accept({ numbers: d, blocks, small: s }: BaselineState): void {
   d.fill(d[LEVEL]! + s[MEAN + SETTLED]!, LEVEL)
   blocks.fill(NaN)
