@@ -199,12 +199,12 @@ async function minutesOf(
   from: Micros,
   to: Micros,
 ): Promise<Minute[]> {
-  const types = applies.sensor_types ?? null
+  const types = applies.sensor_types ? JSON.stringify(applies.sensor_types) : null
   const rows = await tx<{ at: number; sensor_id: string; mean: number }[]>`
     select (extract(epoch from r.bucket) * 1e6)::float8 as at, s.sensor_id, sum(r.total) / sum(r.readings) as mean
     from sensors s join readings_1m r on r.sensor_key = s.sensor_key
     where s.machine_id = ${machine.machineId} and s.factory_section = ${machine.factorySection}
-      and (${types}::text[] is null or s.sensor_type = any(${types}::text[]))
+      and (${types}::text is null or (${types}::text::jsonb) ? s.sensor_type)
       and r.bucket >= timestamptz 'epoch' + ${from} * interval '1 microsecond'
       and r.bucket < timestamptz 'epoch' + ${to} * interval '1 microsecond'
     group by 1, 2 order by 1, 2`
