@@ -50,6 +50,8 @@ const PATHS = [
   '/api/series?sensor_id=temp-sensor-001&last=1h',
   '/api/incidents',
 ]
+/** an alarm, not the sensor beside it */
+const ALARM = /"alert_id":"[^"]+","timestamp":"[^"]+","sensor_id":"(probe-\d+)"/g
 
 await run('bench', async () => {
   const { values } = parseArgs({
@@ -139,9 +141,12 @@ async function measure(config: Config, sql: Sql, spoolDir: string, monitorPid: n
   const sender = startSender({ spool, clients, plan: topicPlan(config) })
   let flow = startFlow(spool, config, settings.sensors, settings.rate)
   try {
-    await until('every sensor at the monitor', async () => {
+    // a few of them may be silent just now: that is one of the plant's faults
+    await until('19 of 20 sensors at the monitor', async () => {
       const answer = await fetch(`${base}/api/sensors?limit=1`).catch(() => null)
-      return answer?.ok === true && ((await answer.json()) as { total: number }).total >= settings.sensors
+      return (
+        answer?.ok === true && ((await answer.json()) as { total: number }).total >= 0.95 * settings.sensors
+      )
     })
     await monthOf(sql)
     const page = await page200(base)
@@ -223,9 +228,6 @@ async function viewersCost(base: string, pid: number, seconds: number) {
   }
 }
 
-/** an alarm, not the sensor beside it */
-const ALARM = /"alert_id":"[^"]+","timestamp":"[^"]+","sensor_id":"(probe-\d+)"/g
-
 /** Sensors that nobody has seen before, each beyond its critical limit with its first reading. */
 async function alarmsOnTheirWay(spool: Spool, config: Config, base: string, probes: number) {
   const acceptedAt = new Map<string, number>()
@@ -248,7 +250,9 @@ async function alarmsOnTheirWay(spool: Spool, config: Config, base: string, prob
       }
       text = text.slice(whole)
     }
-  })().catch(() => {})
+  })().catch((error: unknown) => {
+    if (!stop.signal.aborted) throw error
+  })
   for (let i = 0; i < probes; i++) {
     const probe = probeOf(`probe-${i}`, config.SENSOR_TOPIC)
     await spool.accept([probe])

@@ -64,7 +64,8 @@ CREATE INDEX alerts_by_sensor ON public.alerts USING btree (sensor_id, "timestam
 CREATE INDEX alerts_by_time ON public.alerts USING btree ("timestamp" DESC);
 CREATE INDEX alerts_open ON public.alerts USING btree ("timestamp" DESC) WHERE (active OR (NOT acknowledged));
 grant insert, select, update on alerts to consumer;
-grant insert, select, update on alerts to monitor;
+grant select on alerts to monitor;
+grant update (active, cleared_at, acknowledged, acknowledged_at, acknowledged_by, acknowledge_comment, shelved_until, shelved_by, shelve_reason, updated_at, suppressed) on alerts to monitor;
 
 create table consumer_health (
   consumer_id text not null,
@@ -121,6 +122,7 @@ CREATE INDEX dead_letters_unsent ON public.dead_letters USING btree (dead_letter
 grant insert, select on dead_letters to consumer;
 grant insert, select on dead_letters to producer;
 grant select on dead_letters to monitor;
+grant update (redriven_at, relayed_at, rest) on dead_letters to consumer;
 
 create table fault_episodes (
   episode_id text not null,

@@ -63,6 +63,7 @@ async function tables(sql: Sql): Promise<string[]> {
         `)${partitioned}${options};`,
         ...indexes.map((row) => row.line),
         ...grants(table),
+        ...(await columnGrants(sql, table.name)),
       ].join('\n'),
     )
   }
@@ -74,6 +75,15 @@ function grants({ name, rights }: Relation): string[] {
     const [what, who] = right.split(' to ')
     return `grant ${what} on ${name} to ${who};`
   })
+}
+
+async function columnGrants(sql: Sql, table: string): Promise<string[]> {
+  const rows = await sql<{ line: string }[]>`
+    select format('grant %s (%s) on %s to %s;', lower(x.privilege_type),
+      string_agg(a.attname, ', ' order by a.attnum), ${table}::text, coalesce(r.rolname, 'public')) as line
+    from pg_attribute a cross join aclexplode(a.attacl) x left join pg_roles r on r.oid = x.grantee
+    where a.attrelid = ${table}::regclass group by x.privilege_type, r.rolname order by 1`
+  return rows.map((row) => row.line)
 }
 
 async function views(sql: Sql): Promise<string[]> {

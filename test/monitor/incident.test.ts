@@ -73,9 +73,10 @@ function snapshot(second: number, over: Partial<Snapshot> = {}): Snapshot {
   } as Snapshot
 }
 
-/** Plays snapshots one after another; the last state of each incident. */
-function play(snapshots: Snapshot[]): Incident[] {
+/** Plays snapshots one after another, to a monitor that has seen all well or to a new one; the last state of each incident. */
+function play(snapshots: Snapshot[], isNew = false): Incident[] {
   const watch = createWatch()
+  watch.beginning.isOver = !isNew
   const seen = new Map<string, Incident>()
   let before: Snapshot | null = null
   let id = 0
@@ -214,6 +215,59 @@ describe('observeIncident()', () => {
     )
     const [incident] = play([...calm(0, 4), without(6, dead), ...waiting])
     expect(incident?.closed_at).toBeNull()
+  })
+
+  describe('at the start of everything', () => {
+    const refused = { title: 'Kafka does not answer', detail: 'refused', since: iso(0) }
+    const noKafka = { status: 'error', as_of: null, error: refused, data: null } as const
+    const old = { status: 'dead', connected: false, last_heartbeat: iso(-300) } as const
+    const nobody = (second: number) =>
+      snapshot(second, {
+        kafka: noKafka,
+        consumers: ok([
+          consumer('c1', { ...old, heartbeat_age_s: 300 + second }),
+          consumer('c2', { ...old, heartbeat_age_s: 300 + second }),
+        ]),
+        partitions: ok([partition({ consumer_id: null, verdict: 'STOP' })]),
+      })
+    const moved = (event_id: number, second: number) =>
+      ({ event_id, at: iso(second), consumer_id: 'c1', event_type: 'partition_assigned' }) as RebalanceRow
+    const shown = (e: RebalanceRow) => ({ ...e, assigned: [], gained: [], lost: [], duration_ms: 1 })
+    const joined = (second: number, events: RebalanceRow[]) =>
+      snapshot(second, {
+        rebalances: ok(events.map(shown)),
+        consumers: ok([
+          consumer('c1', { instance_id: 'new', started_at: iso(18) }),
+          consumer('c2', { instance_id: 'new', started_at: iso(18) }),
+        ]),
+      })
+    const started = [
+      ...Array.from({ length: 20 }, (_, i) => nobody(i)),
+      joined(20, [moved(1, 19.5)]),
+      joined(21, [moved(1, 19.5)]),
+      joined(22, [moved(2, 21.5), moved(1, 19.5)]),
+      ...Array.from({ length: 10 }, (_, i) => joined(23 + i, [moved(2, 21.5), moved(1, 19.5)])),
+    ]
+
+    test('Kafka and consumers that are not there yet are not missed, and first assignments are no rebalance', () => {
+      expect(play(started, true)).toEqual([])
+    })
+
+    test('who was there and is away again is missed at once', () => {
+      const away = snapshot(3, { kafka: { ...noKafka, error: { ...refused, since: iso(2.5) } } })
+      const [incident] = play([snapshot(0), snapshot(1), snapshot(2), away], true)
+      expect(incident).toMatchObject({ title: 'Kafka away', opened_at: iso(2.5), noticed_at: iso(3) })
+    })
+
+    test('who is not there after two minutes is missed, since it was asked for', () => {
+      const found = play(
+        Array.from({ length: 125 }, (_, i) => nobody(i)),
+        true,
+      )
+      expect(found).toHaveLength(1)
+      expect(found[0]).toMatchObject({ opened_at: iso(-300), noticed_at: iso(120) })
+      expect(found[0]?.causes).toContain('Kafka')
+    })
   })
 
   test('rebalances of the past are history; new ones are a story of their own', () => {

@@ -1,4 +1,5 @@
 import type { Snapshot } from '../snapshot.ts'
+import { createBeginning, judgeBeginning, type Beginning } from './beginning.ts'
 import { conditionsOf, type Condition } from './conditions.ts'
 import { addCost, noCost, recoveryText, totalsOf, type Cost, type Totals } from './cost.ts'
 import { stepsOfConditions, stepsOfRebalances, stepsOfReplaced, type Step } from './steps.ts'
@@ -8,7 +9,7 @@ import { stepsOfConditions, stepsOfRebalances, stepsOfReplaced, type Step } from
  * when nothing was wrong any more. It is told in steps, each with the time at which it happened, not at which it was seen.
  *
  * States: none → open (a condition appears, a process was replaced, a rebalance happens) → closed (no condition is left,
- * nothing waits, and for a settle time nothing new happened). While open it collects its cost.
+ * nothing waits, and for a settle time nothing new happened). While open it collects its cost. A start is none.
  */
 export interface Incident {
   incident_id: string
@@ -25,6 +26,7 @@ export interface Incident {
 export interface Watch {
   conditions: Map<string, Condition>
   lastEventId: number | null
+  beginning: Beginning
   open: { incident: Incident; baseline: Totals; lastStepAt: number } | null
 }
 
@@ -33,7 +35,7 @@ const SETTLE_MS = 5000
 const MOST_STEPS = 200
 
 export function createWatch(): Watch {
-  return { conditions: new Map(), lastEventId: null, open: null }
+  return { conditions: new Map(), lastEventId: null, beginning: createBeginning(), open: null }
 }
 
 /** Moves the watch by one snapshot; answers the incident where it changed. */
@@ -44,11 +46,16 @@ export function observeIncident(
   newId: () => string,
 ): Incident | null {
   const now = Date.parse(s.at)
-  const conditions = conditionsOf(s, watch.conditions)
+  const { beginning } = watch
+  const all = conditionsOf(s, watch.conditions)
+  const replaced = stepsOfReplaced(before, s).filter((x) => beginning.isOver || beginning.well.has(x.subject))
+  const moved = stepsOfRebalances(watch.lastEventId, s)
+  const isCalm = all.size + replaced.length + moved.length === 0 && isFlowing(s)
+  const conditions = judgeBeginning(beginning, s, all, isCalm)
   const steps = [
     ...stepsOfConditions(watch.conditions, conditions, s.at),
-    ...stepsOfReplaced(before, s),
-    ...stepsOfRebalances(watch.lastEventId, s),
+    ...replaced,
+    ...(beginning.isOver || watch.open ? moved : []),
   ]
   watch.conditions = conditions
   for (const e of s.rebalances.data ?? []) watch.lastEventId = Math.max(watch.lastEventId ?? 0, e.event_id)
@@ -110,6 +117,11 @@ function titleOf(incident: Incident): string {
   if (died.length > 0) return `${names(died)} died`
   if (away.length > 0) return `${names(away)} away`
   return left.length > 0 ? `${names(left)} left` : 'Rebalance'
+}
+
+/** Kafka and the tables have answered, somebody consumes, and nothing waits. */
+function isFlowing(s: Snapshot): boolean {
+  return s.kafka.status === 'ok' && (s.partitions.data ?? []).length > 0 && nothingWaits(s)
 }
 
 function nothingWaits(s: Snapshot): boolean {
