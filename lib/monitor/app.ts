@@ -12,7 +12,7 @@ import { machineEndpoints } from './api/machines.ts'
 import { ruleEndpoints } from './api/rules.ts'
 import { serviceEndpoints } from './api/service.ts'
 import { sensorEndpoints } from './api/sensors.ts'
-import { json, register } from './endpoint.ts'
+import { json, register, type AnyEndpoint } from './endpoint.ts'
 import { exportEndpoints } from './export.ts'
 import { createDataFeed } from './feed.ts'
 import type { Incident } from './incident/incident.ts'
@@ -110,10 +110,7 @@ export function createApp(options: AppOptions): Hono {
       : problemResponse(c, problem)
   })
   app.notFound((c) => {
-    const there = endpoints.filter((e) =>
-      new RegExp(`^${e.path.replace(/:\w+/g, '[^/]+')}$`).test(c.req.path),
-    )
-    const allow = there.map((e) => e.method.toUpperCase()).join(', ')
+    const allow = methodsOf(endpoints, c.req.path)
     if (allow !== '')
       return problemResponse(
         c,
@@ -123,16 +120,31 @@ export function createApp(options: AppOptions): Hono {
   })
 
   serveLogin(app, options.identity)
-  for (const e of endpoints) register(app, e, options.checkAnswers)
+  const named = endpoints.filter((e) => e.path.includes(':'))
+  const fixed = endpoints.filter((e) => !named.includes(e))
+  for (const e of fixed) register(app, e, options.checkAnswers)
+  // What is a path of its own is nobody's name, whatever the method.
+  for (const e of fixed) app.all(e.path, (c) => c.notFound())
+  for (const e of named) register(app, e, options.checkAnswers)
   servePages(app, { current, sql, recall, views, clock, openApi: description, incidents, lines, rules })
 
-  app.get('/openapi.json', (c) => json(c, description))
-  app.get('/metrics', async (c) =>
-    c.body(await options.metrics.render(), 200, { ...NO_STORE, 'content-type': options.metrics.contentType }),
-  )
-  app.get('/livez', (c) => c.text('alive\n', 200, NO_STORE))
+  const nothing = z.object({})
+  const probe = z.object({ verbose: z.string().max(10).optional() })
+  app.get('/openapi.json', (c) => {
+    parseQuery(c, nothing)
+    return json(c, description)
+  })
+  app.get('/metrics', async (c) => {
+    parseQuery(c, nothing)
+    const text = await options.metrics.render()
+    return c.body(text, 200, { ...NO_STORE, 'content-type': options.metrics.contentType })
+  })
+  app.get('/livez', (c) => {
+    parseQuery(c, probe)
+    return c.text('alive\n', 200, NO_STORE)
+  })
   app.get('/readyz', (c) => {
-    const { verbose } = parseQuery(c, z.object({ verbose: z.string().max(10).optional() }))
+    const { verbose } = parseQuery(c, probe)
     const { ready, ...rest } = readiness(current())
     return c.json(verbose === undefined ? { ready } : { ready, ...rest }, ready ? 200 : 503, NO_STORE)
   })
@@ -166,6 +178,13 @@ export function createApp(options: AppOptions): Hono {
     return view
   }
   return app
+}
+
+/** Methods that a path knows, as `Allow` has them; '' where nothing is there. */
+function methodsOf(endpoints: readonly AnyEndpoint[], path: string): string {
+  const own = endpoints.filter((e) => e.path === path)
+  const alike = endpoints.filter((e) => new RegExp(`^${e.path.replace(/:\w+/g, '[^/]+')}$`).test(path))
+  return (own.length > 0 ? own : alike).map((e) => e.method.toUpperCase()).join(', ')
 }
 
 /** Ready: PostgreSQL and Kafka answered the newest question. */

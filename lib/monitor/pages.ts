@@ -1,7 +1,7 @@
 import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import type { Sql } from '../db/connect.ts'
-import { alarmFilter } from './api/alarms.ts'
+import { alarmFilter, refuseBackwards } from './api/alarms.ts'
 import { incidentNow, incidentsNow, type IncidentOptions } from './api/incidents.ts'
 import { lineName, lineNow, type LineOptions } from './api/lines.ts'
 import { rulesNow, type RuleOptions } from './api/rules.ts'
@@ -108,6 +108,7 @@ export function servePages(app: Hono, options: PageOptions): void {
       return c.redirect(`/alarms${given.size > 0 ? `?${given}` : ''}`, 302)
     }
     const query = parseQuery(c, alarmFilter)
+    refuseBackwards(query)
     const found = await recall(`alarms ${JSON.stringify(query)}`, () => listAlarms(sql(), query))
     const figures = await recall('alarm kpis', () => alarmKpis(sql()), 30_000)
     const page = (found.data ?? []).slice(0, query.limit)

@@ -44,12 +44,18 @@ export function parseQuery<T extends z.ZodRawShape>(
 ): z.infer<z.ZodObject<T>> {
   const given: Record<string, string> = {}
   const errors: { field: string; message: string }[] = []
-  for (const [name, values] of Object.entries(c.req.queries())) {
-    if (values.length > 1) errors.push({ field: name.slice(0, 100), message: 'must be given once' })
-    given[name] = values[0] ?? ''
+  const parameters = new URL(c.req.url).searchParams
+  for (const name of new Set(parameters.keys())) {
+    const field = name.slice(0, 100)
+    const values = parameters.getAll(name)
+    // Own names alone: `__proto__` is no parameter, and would not become a member.
+    if (!Object.hasOwn(schema.shape, name)) errors.push({ field, message: 'is not a parameter of this path' })
+    else if (values.length > 1) errors.push({ field, message: 'must be given once' })
+    else given[name] = values[0] ?? ''
   }
-  const parsed = z.strictObject(schema.shape).safeParse(given)
-  if (!parsed.success) errors.push(...fieldErrors(parsed.error))
+  const told = new Set(errors.map((e) => e.field))
+  const parsed = schema.safeParse(given)
+  if (!parsed.success) errors.push(...fieldErrors(parsed.error).filter((e) => !told.has(e.field)))
   if (!parsed.success || errors.length > 0) {
     throw new Problem(
       422,

@@ -54,6 +54,14 @@ export const alarmFilter = z.object({
   ),
 })
 
+/** A range that ends before it begins is a slip of the caller, not an empty answer. */
+export function refuseBackwards({ since, until }: { since?: string; until?: string }): void {
+  if (since === undefined || until === undefined || Date.parse(since) < Date.parse(until)) return
+  throw new Problem(422, 'Query not understood', undefined, [
+    { field: 'since', message: 'must lie before `until`' },
+  ])
+}
+
 export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
   const { sql, recall, clock } = options
   const act = (c: Context, by: string) => ({ by: actorOf(c, by), alertTopic: options.alertTopic })
@@ -72,6 +80,7 @@ export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
       query: alarmFilter,
       answer: answers.alarmList,
       async handle({ query }) {
+        refuseBackwards(query)
         const found = await recall(`alarms ${JSON.stringify(query)}`, () => listAlarms(sql(), query))
         const page = (found.data ?? []).slice(0, query.limit)
         const last = (found.data?.length ?? 0) > query.limit ? page.at(-1) : undefined

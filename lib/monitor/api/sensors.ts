@@ -126,6 +126,11 @@ export function sensorEndpoints({ current, sql, recall, clock }: SensorOptions):
       }),
       answer: answers.series,
       async handle({ query: q }) {
+        if (q.from !== undefined && q.last !== undefined) {
+          throw new Problem(422, 'Query not understood', undefined, [
+            { field: 'last', message: 'stands instead of `from`: give one of them' },
+          ])
+        }
         const to = q.to === undefined ? clock() : Date.parse(q.to)
         const from = q.from === undefined ? to - SPANS_MS[q.last ?? '1h'] : Date.parse(q.from)
         if (!(from < to) || to - from > MOST_SPAN_MS) {
