@@ -67,8 +67,8 @@ function refuseStrangers(
   }
 }
 
-/** Each at the beginning of a line of its own. */
-const GRANT = /^grant [^;]*;/gm
+/** Each at the beginning of a line of its own; what is taken from one of our roles again is one of them. */
+const GRANT = /^(grant [^;]*|revoke [^;]* from (?!public)[^;]*);/gm
 
 function grantsIn(text: string): string[] {
   return text.match(GRANT) ?? []

@@ -127,6 +127,9 @@ describe('on a server where this user may create no roles', () => {
       )`select current_user as name, count(*)::int as n from readings`
       expect(asConsumer).toEqual({ name: 'consumer', n: 0 })
       await expect(open(url, 'consumer')`drop table readings`).rejects.toMatchObject({ code: '42501' })
+      // what a later migration took away is not given back
+      const rewritten = open(url, 'monitor')`update alerts set description = 'x'`
+      await expect(rewritten).rejects.toMatchObject({ code: '42501' })
     },
     STACK_MS,
   )
