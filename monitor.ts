@@ -59,6 +59,7 @@ await run('monitor', async (signal) => {
     consumerGroup: config.CONSUMER_GROUP,
     limitsOf: limitsInForce(rules),
     lineTargets,
+    sinkPatienceMs: 60_000 + config.S3_OBJECT_INTERVAL,
     isWatched: () => streams.count() > 0,
   })
   const recorder = createRecorder(database.sql, createLedger(config.SPOOL_DIR))

@@ -7,8 +7,8 @@ import { EXIT } from '../run.ts'
 import { command } from './command.ts'
 
 const HELP = `bun run health: asks every part whether it works: each Kafka node, PostgreSQL, the schema registry
-(where a fleet needs it), the monitor, and by their
-heartbeats every producer and consumer. Works for the local stack, for containers and for servers of yours.
+(where a fleet needs it), the monitor, and through it
+every producer and consumer by its heartbeat and every sink by its progress. Works for the local stack, for containers and for servers of yours.
 
   --json   as JSON
 
@@ -103,7 +103,7 @@ async function monitor(config: Config): Promise<Check[]> {
   if (ready === null) return [own]
   const consumers = await members(`${url}/api/consumer-health`, 'consumers', 'consumer_id')
   const producers = await members(`${url}/api/producer-health`, 'producers', 'producer_id')
-  return [own, ...producers, ...consumers]
+  return [own, ...producers, ...consumers, ...(await sinks(url))]
 }
 
 async function members(url: string, list: string, key: string): Promise<Check[]> {
@@ -113,6 +113,18 @@ async function members(url: string, list: string, key: string): Promise<Check[]>
     name: String(row[key]),
     ok: WELL.includes(String(row.status)),
     detail: `${String(row.status)}, heartbeat ${Number(row.heartbeat_age_s).toFixed(1)} s ago`,
+    isBase: false,
+  }))
+}
+
+/** Other destinations of the readings, where there are any; one that left ten minutes ago is no longer missed. */
+async function sinks(url: string): Promise<Check[]> {
+  const answer = await ask(`${url}/api/sinks`)
+  const rows = (answer?.body as { sinks?: Record<string, unknown>[] } | undefined)?.sinks ?? []
+  return rows.map((row) => ({
+    name: String(row.sink),
+    ok: row.status === 'active' || (row.status === 'away' && Number(row.updated_age_s) > 600),
+    detail: `${String(row.status)}, ${String(row.lag ?? '?')} messages wait, moved ${Number(row.updated_age_s).toFixed(1)} s ago${row.stopped ? `: ${String(row.stopped)}` : ''}`,
     isBase: false,
   }))
 }

@@ -9,6 +9,7 @@ import type {
   recentAlerts,
   systemStatus,
 } from './answers/live.ts'
+import type { sinkList } from './answers/sinks.ts'
 import { groupVerdict } from './lag.ts'
 import type { AlertRow } from './questions/alerts.ts'
 import { worst, type Section } from './section.ts'
@@ -65,6 +66,10 @@ export function presentPartitionAssignment(s: Snapshot): z.infer<typeof partitio
     partition_activity: partitionActivity(s),
     at: s.at,
   }
+}
+
+export function presentSinks(s: Snapshot): z.infer<typeof sinkList> {
+  return { ...state(s.sinks), sinks: s.sinks.data ?? [], at: s.at }
 }
 
 export function presentRealTimeMetrics(s: Snapshot): z.infer<typeof realTimeMetrics> {

@@ -10,6 +10,7 @@ import { createPartitionTracker } from './partitions.ts'
 import { createRates } from './rates.ts'
 import { absent, worst, type Source } from './section.ts'
 import { createSources } from './sources.ts'
+import { viewSinks } from './sinks.ts'
 import { createSensorTracker, type LimitsOf } from './sensors.ts'
 import type { Consumer, Producer, Snapshot } from './snapshot.ts'
 import { verdictOf } from './verdict.ts'
@@ -45,6 +46,8 @@ export interface SamplerOptions {
   consumerGroup: string
   limitsOf: LimitsOf
   lineTargets?: LineTargets
+  /** a sink may leave messages waiting so long */
+  sinkPatienceMs?: number
   /** somebody has a stream open */
   isWatched?: () => boolean
   clock?: () => number
@@ -57,6 +60,8 @@ const STORM_PAUSE = { times: 2, leastMs: 2, mostMs: 150 }
 const UNWATCHED_TICK_MS = 2000
 const WATCHED_MS = 15_000
 const BEATS = 60
+/** Three times what S3 waits by default until an object is worth writing. */
+const SINK_PATIENCE_MS = 90_000
 /** A round waits this long for PostgreSQL, then shows what it has. */
 const ROUND_MS = 2500
 
@@ -94,7 +99,7 @@ export function createSampler(options: SamplerOptions): Sampler {
     if (isFirst || allAlerts || changedAlerts.size > 0 || tick % 5 === 0) list.push(sources.alerts)
     if (isFirst || tick % 5 === 1) list.push(sources.rebalances)
     if (isFirst || tick % 5 === 2) list.push(sources.events)
-    if (tick % 2 === 0) list.push(sources.lines)
+    if (tick % 2 === 0) list.push(sources.lines, sources.sinks)
     if (tick % 10 === 0) list.push(sources.storage)
     if (tick % 60 === 3) list.push(sources.kpis)
     return list
@@ -196,12 +201,18 @@ export function createSampler(options: SamplerOptions): Sampler {
       if (a.active) openBySensor.set(a.sensor_id, (openBySensor.get(a.sensor_id) ?? 0) + 1)
     }
     const sensors = sources.sensors.read(now)
+    const sinkRows = sources.sinks.read(now)
     const partsMeta = cluster ? worst(progressSection, ends) : progressSection
     const facts = {
       at: new Date(now).toISOString(),
       consumers: { ...consumerRows, data: consumerList ?? null },
       producers: { ...producerRows, data: producerList ?? null },
       partitions: { ...partsMeta, data: progressSection.data || ends.data ? partitions : null },
+      sinks: {
+        ...sinkRows,
+        data:
+          sinkRows.data && viewSinks(sinkRows.data, ends.data, options.sinkPatienceMs ?? SINK_PATIENCE_MS),
+      },
       flow: {
         ...worst(progressSection, producerRows),
         data: flow.view({

@@ -13,6 +13,7 @@ import type { OutOfServiceRow } from './questions/service.ts'
 import type { RebalanceRow } from './questions/rebalances.ts'
 import type { Storage } from './questions/storage.ts'
 import type { Section } from './section.ts'
+import type { Sink } from './sinks.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Everything that the live page and the live API know at one moment. Built once a second, shared by all viewers. */
@@ -24,6 +25,8 @@ export interface Snapshot {
   readonly consumers: Section<Consumer[]>
   readonly producers: Section<Producer[]>
   readonly partitions: Section<Partition[]>
+  /** other destinations of the same readings */
+  readonly sinks: Section<Sink[]>
   readonly flow: Section<Flow>
   readonly alerts: Section<{ list: AlertRow[]; counts: AlertCounts; outOfService: OutOfServiceRow[] }>
   readonly rebalances: Section<RebalanceRow[]>

@@ -13,6 +13,7 @@ import { recentRebalances } from './questions/rebalances.ts'
 import { recentFlow, recentMinutes } from './questions/seed.ts'
 import { latestReadings } from './questions/sensors.ts'
 import { sensorsOutOfService } from './questions/service.ts'
+import { sinkProgress } from './questions/sinks.ts'
 import { storage } from './questions/storage.ts'
 import { createSource } from './section.ts'
 import type { SensorTracker } from './sensors.ts'
@@ -59,6 +60,7 @@ export function createSources(options: SourceOptions) {
     }, 12_000),
     rebalances: source(() => recentRebalances(database.sql()), 12_000),
     lines: source(() => productionLines(database.sql()), 6000),
+    sinks: source(() => sinkProgress(database.sql()), 6000),
     events: source(() => recentSystemEvents(database.sql()), 12_000),
     storage: source(() => storage(database.sql()), 25_000),
     kpis: source(() => alarmKpis(database.sql()), 150_000),

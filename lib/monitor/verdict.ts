@@ -31,6 +31,7 @@ export function verdictOf(s: Facts, now: number): Verdict {
     ...ofPartitions(s),
     ...ofConsumers(s),
     ...ofProducers(s),
+    ...ofSinks(s),
     ...ofOutbox(s),
   ]
   const down = reasons.filter((r) => r.word === 'DOWN')
@@ -211,6 +212,17 @@ function ofKafka(s: Facts): Reason[] {
     })
   }
   return reasons
+}
+
+function ofSinks(s: Facts): Reason[] {
+  if (s.sinks.status === 'error') return []
+  return (s.sinks.data ?? []).flatMap((x): Reason[] => {
+    const waits = x.lag === null ? '' : `: ${x.lag} messages wait`
+    if (x.status === 'active' || (x.status === 'away' && x.updated_age_s >= MISSED_S)) return []
+    const text =
+      x.status === 'stopped' ? `${x.sink} is stopped: ${x.stopped}` : `${x.sink} is ${x.status}${waits}`
+    return [{ word: 'DEGRADED', where: 'sinks', text }]
+  })
 }
 
 /** 30 s: three times what a broker election takes. */

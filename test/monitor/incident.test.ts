@@ -61,6 +61,7 @@ function snapshot(second: number, over: Partial<Snapshot> = {}): Snapshot {
     consumers: ok([consumer('c1'), consumer('c2')]),
     producers: ok([]),
     partitions: ok([partition()]),
+    sinks: ok([]),
     flow: ok({ lag: 0, lag_seconds: 0, end_to_end_ms_p99: 50 }),
     alerts: ok({ list: [], counts: { active: 0, unacknowledged: 0, shelved: 0 } }),
     rebalances: ok([]),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import * as answers from '../answers/live.ts'
+import { sinkList } from '../answers/sinks.ts'
 import { endpoint, type AnyEndpoint } from '../endpoint.ts'
 import * as present from '../present.ts'
 import type { Snapshot } from '../snapshot.ts'
@@ -32,6 +33,12 @@ export function liveEndpoints(current: () => Snapshot): AnyEndpoint[] {
       'Who works on which partition, how far, how late',
       answers.partitionAssignment,
       present.presentPartitionAssignment,
+    ),
+    live(
+      '/api/sinks',
+      'Other destinations of the same readings (Elasticsearch, S3): how far each is',
+      sinkList,
+      present.presentSinks,
     ),
     live(
       '/api/real-time-metrics',

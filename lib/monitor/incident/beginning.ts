@@ -54,6 +54,7 @@ function wellIn(s: Snapshot, ageS: number): string[] {
     ...(partitions.length > 0 && partitions.every((p) => p.isr.length >= p.replicas.length)
       ? ['copies']
       : []),
+    ...(s.sinks.data ?? []).filter((x) => x.status === 'active').map((x) => x.sink),
     ...(s.partitions.data ?? [])
       .filter((p) => p.consumer_id !== null && p.verdict === 'OK')
       .map((p) => `${p.topic} ${p.partition}`),

@@ -93,6 +93,15 @@ export function conditionsOf(s: Snapshot, known: ReadonlyMap<string, Condition>)
     const text = `${under.length} partitions have fewer copies in sync than they should`
     add('copies', { subject: 'copies', kind: 'away', since: s.at, text })
   }
+  for (const x of s.sinks.status === 'error' ? [] : (s.sinks.data ?? [])) {
+    if (x.status === 'active' || (x.status === 'away' && x.updated_age_s >= FORGOTTEN_S)) continue
+    const kind = x.status === 'away' ? 'died' : 'away'
+    const text =
+      x.status === 'away'
+        ? `${x.sink} lost its connection`
+        : `${x.sink} ${x.status}: ${x.stopped ?? `${x.lag} messages wait`}`
+    add(`sink ${x.sink}`, { subject: x.sink, kind, since: s.at, text })
+  }
   for (const p of s.partitions.status === 'error' ? [] : (s.partitions.data ?? [])) {
     const name = `${p.topic} ${p.partition}`
     if (p.stopped !== null || p.verdict === 'STOP' || p.verdict === 'STALL' || p.verdict === 'REWIND') {

@@ -9,6 +9,7 @@ import { flow } from './sections/flow.ts'
 import { productionLines } from './sections/lines.ts'
 import { consumers, producers } from './sections/members.ts'
 import { partitions } from './sections/partitions.ts'
+import { sinks } from './sections/sinks.ts'
 import { plant } from './sections/plant.ts'
 import { trends } from './sections/trends.ts'
 import { system } from './sections/system.ts'
@@ -28,6 +29,7 @@ export function overview(s: Snapshot, newest: Incident | undefined): Element {
     consumers(s, now),
     partitions(s, now),
     producers(s, now),
+    sinks(s, now),
     plant(s, now),
     trends(s, now),
     kpis(s.kpis, now),

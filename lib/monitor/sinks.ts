@@ -1,0 +1,87 @@
+import type { Ends } from './cluster.ts'
+import type { SinkRow } from './questions/sinks.ts'
+
+/**
+ * A sink (Elasticsearch, S3) as its positions tell it. It has no heartbeat: it is there while it holds a connection to
+ * PostgreSQL, and well while what waits for it gets less. `away`: nobody is there; `stopped`: it says itself that it can't
+ * go on; `stalled`: it is there, something waits, and nothing has moved for longer than it may wait for company.
+ */
+export type SinkStatus = 'active' | 'stalled' | 'stopped' | 'away'
+
+export interface Sink {
+  /** kind and destination, such as s3:sensor-cold */
+  sink: string
+  status: SinkStatus
+  owners: string[]
+  /** messages waiting over its partitions; null while the log's end is unknown */
+  lag: number | null
+  stored: number
+  dead_lettered: number
+  repeated: number
+  missing: number
+  /** when any of its positions moved last */
+  updated_at: string
+  updated_age_s: number
+  /** why a partition stands still, where one does */
+  stopped: string | null
+  partitions: SinkPlace[]
+}
+
+export interface SinkPlace {
+  topic: string
+  partition: number
+  next_offset: number
+  end_offset: number | null
+  lag: number | null
+  owner: string
+  updated_at: string
+  stopped: string | null
+}
+
+export function viewSinks(rows: readonly SinkRow[], ends: Ends | null, patienceMs: number): Sink[] {
+  return [...Map.groupBy(rows, (r) => r.sink)].map(([sink, own]) => viewSink(sink, own, ends, patienceMs))
+}
+
+function viewSink(sink: string, rows: readonly SinkRow[], ends: Ends | null, patienceMs: number): Sink {
+  const places = rows.map((row) => placeOf(row, ends))
+  const sum = (of: (r: SinkRow) => number) => rows.reduce((total, r) => total + of(r), 0)
+  const newest = rows.reduce((a, b) => (a.updated_age_s < b.updated_age_s ? a : b))
+  const lags = places.map((p) => p.lag)
+  const stopped = rows.find((r) => r.stopped !== null)?.stopped ?? null
+  const isStalled = rows.some((r, i) => (lags[i] ?? 0) > 0 && r.updated_age_s * 1000 > patienceMs)
+  return {
+    sink,
+    status: !rows.some((r) => r.connected)
+      ? 'away'
+      : stopped !== null
+        ? 'stopped'
+        : isStalled
+          ? 'stalled'
+          : 'active',
+    owners: [...new Set(rows.map((r) => r.owner))].sort(),
+    lag: lags.includes(null) ? null : lags.reduce((a: number, b) => a + (b ?? 0), 0),
+    stored: sum((r) => r.stored),
+    dead_lettered: sum((r) => r.dead_lettered),
+    repeated: sum((r) => r.repeated),
+    missing: sum((r) => r.missing),
+    updated_at: newest.updated_at,
+    updated_age_s: newest.updated_age_s,
+    stopped,
+    partitions: places,
+  }
+}
+
+function placeOf(row: SinkRow, ends: Ends | null): SinkPlace {
+  const high = ends?.get(row.topic)?.find((p) => p.partition === row.partition)?.high ?? null
+  const { topic, partition, next_offset, owner, updated_at, stopped } = row
+  return {
+    topic,
+    partition,
+    next_offset,
+    end_offset: high === null ? null : Math.max(high, next_offset),
+    lag: high === null ? null : Math.max(0, high - next_offset),
+    owner,
+    updated_at,
+    stopped,
+  }
+}

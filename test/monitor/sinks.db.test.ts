@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
+import type { SinkRow } from '../../lib/monitor/questions/sinks.ts'
+import { viewSinks } from '../../lib/monitor/sinks.ts'
+import { STACK_MS } from '../stack.ts'
+import { fillPlant } from './plant.ts'
+import { openRoom, type Room } from './room.ts'
+
+const row = (over: Partial<SinkRow> = {}): SinkRow => ({
+  sink: 's3:cold',
+  topic: 't',
+  partition: 0,
+  next_offset: 100,
+  owner: 'sink-s3',
+  connected: true,
+  updated_at: '2026-01-01T12:00:00.000Z',
+  updated_age_s: 5,
+  stored: 100,
+  dead_lettered: 0,
+  repeated: 0,
+  missing: 0,
+  stopped: null,
+  ...over,
+})
+const ends = (high: number) => new Map([['t', [0, 1].map((partition) => ({ partition, low: 0, high }))]])
+const statusOf = (rows: SinkRow[], high: number) => viewSinks(rows, ends(high), 60_000)[0]?.status
+
+describe('viewSinks()', () => {
+  test.each([
+    [1, 'nothing waits', [row({ updated_age_s: 9000 })], 100, 'active'],
+    [2, 'something waits, and it moved lately', [row()], 150, 'active'],
+    [3, 'something waits, and nothing moves', [row({ updated_age_s: 61 })], 150, 'stalled'],
+    [
+      4,
+      'one of two partitions stands still',
+      [row(), row({ partition: 1, updated_age_s: 61 })],
+      150,
+      'stalled',
+    ],
+    [5, 'it says that it can’t go on', [row({ stopped: 'the log ends before it' })], 150, 'stopped'],
+    [
+      6,
+      'nobody is connected, whatever was said last',
+      [row({ connected: false, stopped: 'x' })],
+      150,
+      'away',
+    ],
+    [7, 'one of two processes is left', [row(), row({ partition: 1, connected: false })], 150, 'active'],
+  ] as const)('case %i: %s', (_case, _words, rows, high, status) => {
+    expect(statusOf([...rows], high)).toBe(status)
+  })
+
+  test('adds up its partitions, and does not guess where the log’s end is unknown', () => {
+    const rows = [
+      row(),
+      row({ partition: 1, stored: 40, next_offset: 140 }),
+      row({ sink: 'elasticsearch:x' }),
+    ]
+    const [s3, search] = viewSinks(rows, ends(150), 60_000)
+    expect(s3).toMatchObject({ sink: 's3:cold', lag: 60, stored: 140, owners: ['sink-s3'] })
+    expect(search).toMatchObject({ sink: 'elasticsearch:x', lag: 50 })
+    expect(viewSinks(rows, null, 60_000)[0]?.lag).toBeNull()
+  })
+})
+
+describe('sinks on the monitor', () => {
+  let room: Room
+  let alive: Sql
+  beforeAll(async () => {
+    room = await openRoom()
+    await fillPlant(room.sql)
+    alive = connect(room.url, { name: 'sink-s3', max: 1 })
+    await alive`select 1`
+    for (const [sink, owner] of [
+      ['s3:sensor-cold', 'sink-s3'],
+      ['elasticsearch:sensor_readings', 'sink-elasticsearch'],
+    ] as const)
+      await room.sql`
+        insert into sink_progress (sink, cluster_id, topic, partition, next_offset, epoch, owner, marks_offset, stored)
+        values (${sink}, 'cluster-a', 'sensor-data', 0, 500, 1, ${owner}, 0, 499)`
+    await room.sampler.sampleOnce()
+  }, STACK_MS)
+  afterAll(async () => {
+    if (alive) await closeSql(alive)
+    await room?.close()
+  })
+
+  test('the API tells of each, and who is away', async () => {
+    const { status, sinks } = await room.json('/api/sinks')
+    expect(status).toBe('ok')
+    expect(sinks.map((x: any) => [x.sink, x.status, x.stored])).toEqual([
+      ['elasticsearch:sensor_readings', 'away', 499],
+      ['s3:sensor-cold', 'active', 499],
+    ])
+    const { verdict } = await room.json('/api/system-status')
+    expect(verdict.reasons).toContainEqual(
+      expect.objectContaining({ word: 'DEGRADED', where: 'sinks', text: expect.stringContaining('is away') }),
+    )
+  })
+
+  test('the page shows them', async () => {
+    const page = await (await room.get('/')).text()
+    expect(page).toContain('id="sinks"')
+    expect(page).toContain('s3:sensor-cold')
+  })
+})
