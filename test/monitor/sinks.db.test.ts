@@ -76,8 +76,8 @@ describe('sinks on the monitor', () => {
       ['elasticsearch:sensor_readings', 'sink-elasticsearch'],
     ] as const)
       await room.sql`
-        insert into sink_progress (sink, cluster_id, topic, partition, next_offset, epoch, owner, marks_offset, stored)
-        values (${sink}, 'cluster-a', 'sensor-data', 0, 500, 1, ${owner}, 0, 499)`
+        insert into sink_progress (sink, cluster_id, topic, partition, next_offset, epoch, owner, claimed_at, marks_offset, stored)
+        values (${sink}, 'cluster-a', 'sensor-data', 0, 500, 1, ${owner}, now(), 0, 499)`
     await room.sampler.sampleOnce()
   }, STACK_MS)
   afterAll(async () => {
