@@ -46,12 +46,7 @@ export async function formGroups(
   rule: GroupRule,
   alertTopic: string,
 ): Promise<Map<string, string>> {
-  const ours = raised.filter(
-    (a) =>
-      a.location.machine_id !== '' &&
-      a.sensor_type !== 'machine' &&
-      !(a.location.factory_section === DEVICE_SECTION && rule.sensors > DEVICE_SENSORS),
-  )
+  const ours = raised.filter((a) => mayGroup(a, rule))
   if (ours.length === 0) return new Map()
   const names = [...new Set(ours.map((a) => a.location.machine_id))].sort()
   await tx`select pg_advisory_xact_lock(hashtext('machine ' || name))
@@ -85,6 +80,12 @@ export async function formGroups(
         as j (alert_id uuid, group_id uuid, suppressed text)
       where alerts.alert_id = j.alert_id`
   return new Map(joined.flatMap((j) => (j.suppressed ? [[j.alert_id, j.group_id] as const] : [])))
+}
+
+/** It stands at a machine that has sensors enough. */
+export function mayGroup({ location, sensor_type }: RaisedAlarm, rule: GroupRule): boolean {
+  if (location.machine_id === '' || sensor_type === 'machine') return false
+  return location.factory_section !== DEVICE_SECTION || rule.sensors <= DEVICE_SENSORS
 }
 
 /** Active alarms of these machines within a window of any of the new ones, oldest first. */

@@ -1,7 +1,7 @@
-import type { Transaction } from '../db/connect.ts'
+import type { Sql, Transaction } from '../db/connect.ts'
 import { clearedMessage, raisedMessage, type ClearedAlarm, type RaisedAlarm } from './alarm.ts'
 import { deviceAlerts } from './device-alert.ts'
-import { endGroups, formGroups, type GroupRule } from './group.ts'
+import { endGroups, formGroups, mayGroup, type GroupRule } from './group.ts'
 import { enqueue, notifyAlerts, writeJournal } from './journal.ts'
 
 /**
@@ -26,21 +26,9 @@ async function raise(
   alertTopic: string,
   groups: GroupRule,
 ): Promise<void> {
-  const rows = await tx<{ alert_id: string; suppressed: string | null }[]>`
-    insert into alerts (alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_value, sensor_unit,
-      sensor_alert_level, location, detected_by, description, rule_id, rule_version, why, late, topic, partition,
-      "offset", peak_value, latching, shelved_until, shelved_by, shelve_reason, suppressed)
-    select n.alert_id, n."timestamp", n.sensor_id, n.sensor_type, n.anomaly_type, n.severity, n.sensor_value,
-      n.sensor_unit, n.sensor_alert_level, n.location, n.detected_by, n.description, n.rule_id, n.rule_version, n.why,
-      n.late, n.topic, n.partition, n."offset", n.sensor_value, n.latching, s.shelved_until, s.shelved_by,
-      s.shelve_reason, case when o.sensor_id is not null then 'out_of_service' when s.shelved_until is not null then 'shelved' end
-    from jsonb_populate_recordset(null::alerts, ${JSON.stringify(raised)}::text::jsonb) n
-    left join lateral (select shelved_until, shelved_by, shelve_reason from alerts a
-      where a.sensor_id = n.sensor_id and a.rule_id = n.rule_id and a.shelved_until > now()
-      order by a."timestamp" desc limit 1) s on true
-    left join out_of_service o on o.sensor_id = n.sensor_id and (o.until is null or o.until > now())
-    on conflict (alert_id) do nothing
-    returning alert_id, suppressed`
+  const rows = await tx<
+    { alert_id: string; suppressed: string | null }[]
+  >`${insertedAlerts(tx, raised, tx`(values (1)) as moved`)}`
   const why = new Map(rows.map((row) => [row.alert_id, row.suppressed]))
   const fresh = raised.filter((a) => why.has(a.alert_id))
   if (fresh.some((a) => a.latching)) await endOlderLatched(tx, fresh)
@@ -50,13 +38,6 @@ async function raise(
     groups,
     alertTopic,
   )
-  const journal = fresh.map((a) => ({
-    ...a,
-    transition: 'raised',
-    at: a.timestamp,
-    actor: a.detected_by,
-    reason: a.description,
-  }))
   const messages = fresh.map((a) => {
     const group = members.get(a.alert_id)
     const suppressed = group ? 'group' : why.get(a.alert_id)
@@ -70,7 +51,7 @@ async function raise(
   })
   // sent together: nobody waits for an answer between them
   await Promise.all([
-    writeJournal(tx, journal),
+    writeJournal(tx, fresh.map(journalOf)),
     enqueue(tx, [...messages, ...deviceAlerts(fresh)]),
     notifyAlerts(
       tx,
@@ -78,6 +59,81 @@ async function raise(
     ),
   ])
 }
+
+/** Raised, and of no concern to other alarms: no group can form with it, no latched one gives way to it. */
+export function isAlone(alarm: RaisedAlarm, groups: GroupRule): boolean {
+  return !alarm.latching && !mayGroup(alarm, groups)
+}
+
+/**
+ * The same for alarms that are alone, as parts of the statement that moves the partition (its `moved`): one answer to
+ * wait for instead of six, which is most of what a busy machine makes them wait.
+ */
+export function raisedWith(sql: Sql | Transaction, raised: readonly RaisedAlarm[], alertTopic: string) {
+  const messages = [
+    ...raised.map((a) => ({
+      topic: alertTopic,
+      key: a.sensor_id,
+      alert_id: a.alert_id,
+      payload: raisedMessage(a),
+    })),
+    ...deviceAlerts(raised),
+  ].map((message, n) => ({ ...message, n }))
+  return sql`
+    , fresh as (${insertedAlerts(sql, raised, sql`moved`)}),
+    journalled as (
+      insert into alert_journal (alert_id, sensor_id, rule_id, transition, at, actor, reason)
+      select alert_id, sensor_id, rule_id, transition, at, actor, reason
+      from jsonb_to_recordset(${JSON.stringify(raised.map(journalOf))}::text::jsonb) as e (alert_id uuid, sensor_id text,
+        rule_id text, transition text, at timestamptz, actor text, reason text) join fresh using (alert_id)
+    ),
+    queued as (
+      insert into outbox (topic, key, alert_id, payload)
+      select topic, key, alert_id, case when topic = ${alertTopic} then payload
+        || jsonb_strip_nulls(jsonb_build_object('suppressed', suppressed)) else payload end
+      from jsonb_to_recordset(${JSON.stringify(messages)}::text::jsonb)
+        as e (topic text, key text, alert_id uuid, payload jsonb, n integer) join fresh using (alert_id)
+      order by n
+    ),
+    told as (
+      select pg_notify('outbox', ''), pg_notify('alerts', string_agg(alert_id::text, ','))
+      from fresh having count(*) > 0
+    )`
+}
+
+function journalOf(a: RaisedAlarm) {
+  const { alert_id, sensor_id, rule_id } = a
+  return {
+    alert_id,
+    sensor_id,
+    rule_id,
+    transition: 'raised',
+    at: a.timestamp,
+    actor: a.detected_by,
+    reason: a.description,
+  }
+}
+
+/** `moved`: one row, or none where nothing may be stored */
+function insertedAlerts(sql: Sql | Transaction, raised: readonly RaisedAlarm[], moved: PendingQuery) {
+  return sql`
+    insert into alerts (alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_value, sensor_unit,
+      sensor_alert_level, location, detected_by, description, rule_id, rule_version, why, late, topic, partition,
+      "offset", peak_value, latching, shelved_until, shelved_by, shelve_reason, suppressed)
+    select n.alert_id, n."timestamp", n.sensor_id, n.sensor_type, n.anomaly_type, n.severity, n.sensor_value,
+      n.sensor_unit, n.sensor_alert_level, n.location, n.detected_by, n.description, n.rule_id, n.rule_version, n.why,
+      n.late, n.topic, n.partition, n."offset", n.sensor_value, n.latching, s.shelved_until, s.shelved_by,
+      s.shelve_reason, case when o.sensor_id is not null then 'out_of_service' when s.shelved_until is not null then 'shelved' end
+    from jsonb_populate_recordset(null::alerts, ${JSON.stringify(raised)}::text::jsonb) n cross join ${moved}
+    left join lateral (select shelved_until, shelved_by, shelve_reason from alerts a
+      where a.sensor_id = n.sensor_id and a.rule_id = n.rule_id and a.shelved_until > now()
+      order by a."timestamp" desc limit 1) s on true
+    left join out_of_service o on o.sensor_id = n.sensor_id and (o.until is null or o.until > now())
+    on conflict (alert_id) do nothing
+    returning alert_id, suppressed`
+}
+
+type PendingQuery = ReturnType<Sql>
 
 /** One open alarm per sensor and rule: a latched one that nobody acknowledged gives way to the new. */
 async function endOlderLatched(tx: Transaction, fresh: readonly RaisedAlarm[]): Promise<void> {

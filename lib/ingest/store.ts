@@ -1,6 +1,6 @@
 import type { ClearedAlarm, RaisedAlarm } from '../alarm/alarm.ts'
 import type { GroupRule } from '../alarm/group.ts'
-import { tellAlarms } from '../alarm/transitions.ts'
+import { isAlone, raisedWith, tellAlarms } from '../alarm/transitions.ts'
 import { ask, copyIn, type Sql, type Transaction } from '../db/connect.ts'
 import { CHECKPOINT_VERSION } from './checkpoint.ts'
 import { COPY_COLUMNS, type ReadingRow, giveBack } from './copy.ts'
@@ -43,6 +43,8 @@ const DEAD_LETTER_KEEPS_BYTES = 64 * 1024
 
 /** up to here one statement is used, which takes 0.33 ms where a COPY in its transaction takes 1 ms (for a few rows) */
 const FEW_ROWS = 50
+/** with alarms the transaction would have more statements still, and somebody waits for them */
+const FEW_ROWS_WITH_ALARMS = 200
 
 /**
  * Stores a batch in one transaction, whose first statement holds the compare-and-set on partition_progress: its row lock
@@ -52,17 +54,18 @@ const FEW_ROWS = 50
  */
 export async function storeBatch(sql: Sql, batch: Batch): Promise<void> {
   const { outputs } = batch
-  const few = outputs.copy.rows <= FEW_ROWS
+  const alone = areAlone(batch)
+  const few = outputs.copy.rows <= (alone ? FEW_ROWS_WITH_ALARMS : FEW_ROWS)
   const stream = outputs.copy.rows > 0 ? outputs.copy.finish() : null
-  if (few && !hasMore(outputs)) {
-    await ask('store a few readings', moveOn(sql, batch, stream))
+  if (few && (alone || outputs.raised.length === 0) && !hasMore(outputs)) {
+    await ask('store a few readings', moveOn(sql, batch, stream, outputs.raised))
     if (stream) giveBack(stream)
     return
   }
   await ask(
     'store a batch',
     sql.begin(async (tx) => {
-      await moveOn(tx, batch, few ? stream : null)
+      await moveOn(tx, batch, few ? stream : null, [])
       if (stream && !few) await copyIn(tx, COPY_READINGS, stream)
       if (outputs.facts.length > 0) await storeFacts(tx, outputs.facts)
       if (outputs.deadLetters.length > 0) await insertDeadLetters(tx, batch)
@@ -75,9 +78,14 @@ export async function storeBatch(sql: Sql, batch: Batch): Promise<void> {
   if (stream) giveBack(stream)
 }
 
+/** A few alarms that have to do with no others: they go along in the one statement. */
+function areAlone({ outputs: { raised }, groups }: Batch): boolean {
+  return raised.length > 0 && raised.length <= FEW_ROWS && raised.every((alarm) => isAlone(alarm, groups))
+}
+
 /** Something that takes statements of its own. */
 function hasMore(o: Outputs): boolean {
-  return [o.facts, o.deadLetters, o.unspilled, o.spilled, o.raised, o.cleared, o.activated].some(
+  return [o.facts, o.deadLetters, o.unspilled, o.spilled, o.cleared, o.activated].some(
     (list) => list.length > 0,
   )
 }
@@ -100,15 +108,21 @@ export async function storeTransitions(
   )
 }
 
-/** The fence, and with it what hangs on it: rows (as a COPY stream of a few), newest values, a checkpoint. */
-async function moveOn(sql: Sql | Transaction, batch: Batch, rows: Buffer | null): Promise<void> {
+/** The fence, and with it what hangs on it: rows (as a COPY stream of a few), newest values, a checkpoint, alarms. */
+async function moveOn(
+  sql: Sql | Transaction,
+  batch: Batch,
+  rows: Buffer | null,
+  raised: readonly RaisedAlarm[],
+): Promise<void> {
   const { position, outputs, checkpoint } = batch
   const moved = await sql`
     with moved as (${movedRow(sql, position, outputs)})
     ${rows ? sql`, stored as (${insertedRows(sql, rowsOf(rows))})` : sql``}
     ${batch.latest.length > 0 ? sql`, shown as (${shownLatest(sql, batch)})` : sql``}
     ${checkpoint ? sql`, kept as (${keptCheckpoint(sql, position, checkpoint)})` : sql``}
-    select 1 from moved`
+    ${raised.length > 0 ? raisedWith(sql, raised, batch.alertTopic) : sql``}
+    select 1${raised.length > 0 ? sql`, told.*` : sql``} from moved ${raised.length > 0 ? sql`left join told on true` : sql``}`
   owned(position, moved)
 }
 
