@@ -209,6 +209,18 @@ describe('observeIncident()', () => {
     })
   })
 
+  test('that it is over is told at once, and taken back where something still comes', () => {
+    const dead = { status: 'stale', connected: false, last_heartbeat: iso(3), heartbeat_age_s: 3 } as const
+    const kinds = (list: Snapshot[]) => play(list)[0]?.steps.map((s) => s.kind)
+    const upTo7 = [...calm(0, 4), without(6, dead), snapshot(7)]
+    expect(kinds(upTo7)).toEqual(['died', 'noticed', 'back', 'recovered'])
+    const late = snapshot(8, { partitions: ok([partition({ lag: 50, lag_seconds: 9 })]) })
+    expect(kinds([...upTo7, late])).toEqual(['died', 'noticed', 'back'])
+    const [incident] = play([...upTo7, late, ...calm(9)])
+    expect(incident).toMatchObject({ closed_at: iso(9) })
+    expect(incident?.steps.filter((s) => s.kind === 'recovered')).toHaveLength(1)
+  })
+
   test('is not over while something waits', () => {
     const dead = { status: 'stale', connected: false, last_heartbeat: iso(3), heartbeat_age_s: 3 } as const
     const waiting = Array.from({ length: 20 }, (_, i) =>

@@ -91,21 +91,25 @@ export function observeIncident(
     incident.title = titleOf(incident)
   }
   const costed = addCost(incident, baseline, s, now)
-  const settled = conditions.size === 0 && now - watch.open.lastStepAt >= SETTLE_MS && nothingWaits(s)
-  if (settled) {
-    const last = incident.steps.at(-1)?.at ?? s.at
-    incident.closed_at = last > incident.opened_at ? last : s.at
+  const told = tellRecovery(incident, s, conditions.size === 0 && nothingWaits(s))
+  const recovered = incident.steps.findLast((x) => x.kind === 'recovered')
+  if (recovered && now - Math.max(watch.open.lastStepAt, Date.parse(recovered.at)) >= SETTLE_MS) {
+    incident.closed_at = recovered.at
     incident.cost.duration_s = (Date.parse(incident.closed_at) - Date.parse(incident.opened_at)) / 1000
-    incident.steps.push({
-      at: incident.closed_at,
-      kind: 'recovered',
-      subject: 'all',
-      text: recoveryText(incident.cost),
-    })
     watch.open = null
     return incident
   }
-  return steps.length > 0 || costed ? incident : null
+  return steps.length > 0 || costed || told ? incident : null
+}
+
+/** That all is well again is told at once, and taken back where it was too early; true where the story changed. */
+function tellRecovery(incident: Incident, s: Snapshot, isWell: boolean): boolean {
+  const last = incident.steps.at(-1)
+  if (isWell === (last?.kind === 'recovered')) return false
+  const others = incident.steps.filter((x) => x.kind !== 'recovered')
+  const text = recoveryText(incident.cost)
+  incident.steps = isWell ? [...others, { at: s.at, kind: 'recovered', subject: 'all', text }] : others
+  return true
 }
 
 function titleOf(incident: Incident): string {
