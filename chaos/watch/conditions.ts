@@ -154,7 +154,8 @@ function nodeNumber(name = ''): number {
 }
 
 function deadLetters(sample: Sample): number {
-  return sample.database?.partitions.reduce((sum, p) => sum + p.dead, 0) ?? 0
+  const { partitions = [], deadElsewhere = 0 } = sample.database ?? {}
+  return partitions.reduce((sum, p) => sum + p.dead, deadElsewhere)
 }
 
 function claims(sample: Sample): number {

@@ -90,7 +90,7 @@ function watchDatabase(config: Config, seen: Sample, signal: AbortSignal): Promi
 async function askDatabase(sql: Sql, config: Config, since: Date): Promise<Sample['database']> {
   const began = Date.now()
   // all at once: on a slow network five answers one after the other would be five times as old
-  const [partitions, backends, alarms, times] = await Promise.all([
+  const [partitions, backends, alarms, elsewhere, times] = await Promise.all([
     sql<NonNullable<Sample['database']>['partitions']>`
       select partition, owner, next_offset as next, epoch, stored, dead_lettered as dead, repeated,
         stopped is not null as stopped
@@ -99,6 +99,8 @@ async function askDatabase(sql: Sql, config: Config, since: Date): Promise<Sampl
       select pid from pg_stat_activity where datname = current_database() and application_name ~ '^consumer-[0-9]+$'`,
     sql<{ count: number }[]>`
       select count(*) as count from alerts where created_at > ${since}`,
+    sql<{ count: number }[]>`
+      select coalesce(sum(dead_lettered), 0)::bigint as count from partition_progress where topic <> ${config.SENSOR_TOPIC}`,
     process.env.CHAOS_TIMES === 'on'
       ? sql<{ count: number }[]>`
           select count(*) as count from readings
@@ -111,6 +113,7 @@ async function askDatabase(sql: Sql, config: Config, since: Date): Promise<Sampl
     partitions: [...partitions],
     backends: backends.map((b) => b.pid),
     alarms: alarms[0]?.count ?? 0,
+    deadElsewhere: elsewhere[0]?.count ?? 0,
     wrongTimes: times[0]?.count ?? -1,
   }
 }

@@ -39,6 +39,8 @@ export interface Sample {
     backends: number[]
     /** alarms raised since the observer came */
     alarms: number
+    /** dead letters of other topics than the factory's */
+    deadElsewhere: number
     /** readings stored since then whose time cannot be right; −1 where nobody asked */
     wrongTimes: number
   } | null

@@ -31,13 +31,13 @@ const keyword = { type: 'keyword', ignore_above: 512 }
 const double = { type: 'double' }
 const kept = { type: 'object', enabled: false }
 
-/** Explicit: nobody's metadata may grow the mapping. What is kept and not indexed comes back as it was. */
+/** Explicit: nobody's metadata may grow the mapping. Without an index: what is read and sorted by, and seldom searched. What is kept and not indexed comes back as it was. */
 export const MAPPING = {
   dynamic: false,
   properties: {
     // To the millisecond in searches; the text keeps its microseconds.
     timestamp: { type: 'date' },
-    appended_at: { type: 'date' },
+    appended_at: { type: 'date', index: false },
     sensor_id: keyword,
     sensor_type: keyword,
     factory_section: keyword,
@@ -45,14 +45,14 @@ export const MAPPING = {
     zone: keyword,
     value: double,
     unit: keyword,
-    quality: double,
+    quality: { type: 'double', index: false },
     alert_level: keyword,
     metadata: kept,
     topic: keyword,
     partition: { type: 'integer' },
-    offset: { type: 'long' },
+    offset: { type: 'long', index: false },
     run_id: keyword,
-    seq: { type: 'long' },
+    seq: { type: 'long', index: false },
     channels: kept,
     ...Object.fromEntries(QUANTITIES.map((quantity) => [quantity, double])),
   },

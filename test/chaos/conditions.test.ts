@@ -52,6 +52,7 @@ describe('each condition is false while all is well, and true of its damage', ()
       [],
       database({ partitions: well.database!.partitions.map((p) => ({ ...p, stopped: true })) }),
     ],
+    ['dead-letters', ['5'], database({ deadElsewhere: 5 })],
     ['wrong-times', ['5'], database({ wrongTimes: 5 })],
     ['spooled', ['100'], sample(10_000, { spool: { plant: { accepted: 1000, sent: 900, spooled: 100 } } })],
     ['accepted-stands', ['plant', '1'], sample(10_000, { spool: sample(9000).spool })],

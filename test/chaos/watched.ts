@@ -34,6 +34,7 @@ export function sample(t: number, change: Partial<Sample> = {}): Sample {
       })),
       backends: [11, 12, 13],
       alarms: 0,
+      deadElsewhere: 0,
       wrongTimes: -1,
     },
     ports: { kafka1: true, postgres: true },
