@@ -49,7 +49,7 @@ stop_load() {
   rm -f "$MINE/$1.pid"
 }
 start_shifted_load() { # NAME RATE CLOCKFILE
-  PRODUCER_ID=$1 LOG_LEVEL=WARN CHAOS_CLOCK=$3 setsid "$BUN" --preload ./chaos/act/clock.ts run producer.ts --rate "$2" \
+  PRODUCER_ID=$1 LOG_LEVEL=WARN CHAOS_CLOCK=$3 setsid "$BUN" run --preload ./chaos/act/clock.ts producer.ts --rate "$2" \
     </dev/null >>"$MINE/$1.log" 2>&1 &
   echo $! >"$MINE/$1.pid"
 }
@@ -113,7 +113,8 @@ mend_part() {
 }
 
 # slow_network MS JITTER BYTES: every connection to Kafka and PostgreSQL is led through a proxy. Its own connections come
-# from another address of loopback, so that they are not led back into it.
+# from ports above those that the system gives out, so that they are not led back into it.
+OWN_PORTS=61000:65535
 slow_network() {
   local part port proxy
   for part in kafka1 kafka2 kafka3 postgres; do
@@ -125,7 +126,7 @@ slow_network() {
       [ ! -s "$MINE/proxy-$part.log" ] || break
       sleep 0.1
     done
-    iptables -w -t nat -A OUTPUT -o lo -p tcp ! -s 127.0.0.77 --dport "$port" -j REDIRECT --to-ports "$proxy"
+    iptables -w -t nat -A OUTPUT -o lo -p tcp ! --sport "$OWN_PORTS" --dport "$port" -j REDIRECT --to-ports "$proxy"
     ss -K dst 127.0.0.1 dport = "$port" >/dev/null 2>&1 || true # those that are open come back through it
     ss -K dst ::1 dport = "$port" >/dev/null 2>&1 || true
   done
@@ -135,7 +136,7 @@ quick_network() {
   local part port
   for part in kafka1 kafka2 kafka3 postgres; do
     port=$(port_of "$part")
-    while iptables -w -t nat -D OUTPUT -o lo -p tcp ! -s 127.0.0.77 --dport "$port" -j REDIRECT --to-ports "$(proxy_port "$port")" 2>/dev/null; do :; done
+    while iptables -w -t nat -D OUTPUT -o lo -p tcp ! --sport "$OWN_PORTS" --dport "$port" -j REDIRECT --to-ports "$(proxy_port "$port")" 2>/dev/null; do :; done
     if [ -e "$MINE/proxy-$part.pid" ]; then
       end_ours "$(cat "$MINE/proxy-$part.pid")"
       rm -f "$MINE/proxy-$part.pid"

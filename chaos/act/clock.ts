@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 
 /**
- * Preloaded into a program (`bun --preload ./chaos/act/clock.ts …`): its clock is wrong by as many seconds as the file
+ * Preloaded into a program (`bun run --preload ./chaos/act/clock.ts …`): its clock is wrong by as many seconds as the file
  * CHAOS_CLOCK says, read anew twice a second, so that it jumps while the program runs.
  */
 const file = process.env.CHAOS_CLOCK ?? ''

@@ -17,12 +17,7 @@ export interface Slowness {
 
 export function startProxy(listen: number, target: number, slow: Slowness, host = '127.0.0.1') {
   const server = createServer({ noDelay: true }, (near) => {
-    const far = createConnection({
-      host: '127.0.0.1',
-      port: target,
-      localAddress: '127.0.0.77',
-      noDelay: true,
-    })
+    const far = createConnection({ host: '127.0.0.1', port: target, localPort: nextPort(), noDelay: true })
     const end = () => (near.destroy(), far.destroy())
     near.on('error', end).on('close', end)
     far.on('error', end).on('close', end)
@@ -37,6 +32,11 @@ export function startProxy(listen: number, target: number, slow: Slowness, host 
     })
   })
 }
+
+/** Its own connections come from ports that the system gives to nobody, so that a rule can tell them from the others. */
+const OWN_PORTS = { first: 61_000, count: 4500 }
+let portsGiven = Math.floor(Math.random() * OWN_PORTS.count)
+const nextPort = () => OWN_PORTS.first + (portsGiven++ % OWN_PORTS.count)
 
 /** One direction: pieces keep their order, however long each one waits. The reader is held back by 1 MiB on its way. */
 function carry(from: Socket, to: Socket, slow: Slowness): void {

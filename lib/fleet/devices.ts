@@ -53,6 +53,8 @@ export function createDevices(options: DevicesOptions): Devices {
   const timeOf = (n: number): Micros => Math.floor(n * step)
   const firstFrom = (at: Micros) => Math.ceil(at / step)
   const told: unknown[] = []
+  /** no device waits longer for its turn, unless the clock goes back: then measuring goes on by the new time */
+  const longestMicros = 2 * count * step
 
   function measuredAt(n: number, tell: boolean): Measured<DeviceReadings> {
     const i = n % count
@@ -86,6 +88,9 @@ export function createDevices(options: DevicesOptions): Devices {
           const from = firstFrom(now - MAX_LATE_MICROS)
           log.warn('devices.readings_missed', { count: from - n, reason: 'the spool took none for too long' })
           n = from
+        } else if (timeOf(n) - now > longestMicros) {
+          log.warn('devices.clock_went_back', { seconds: Math.round((timeOf(n) - now) / 1e6) })
+          n = firstFrom(now)
         }
         const batch: Measured<DeviceReadings>[] = []
         while (batch.length < MAX_BATCH && timeOf(n) <= now) batch.push(measuredAt(n++, true))

@@ -70,6 +70,8 @@ export function createPlant(options: PlantOptions): Plant {
     }),
   )
   const types = new Set(plans.map((plan) => plan.type))
+  /** no sensor waits longer for its turn, unless the clock goes back: then measuring goes on by the new time */
+  const longestMicros = 2 * Math.max(...plans.map((plan) => plan.intervalMicros))
 
   /** From a moment on, sensor after sensor as they fall due. */
   function cursorAt(from: Micros, tell: (episode: Episode) => void) {
@@ -117,6 +119,9 @@ export function createPlant(options: PlantOptions): Plant {
             reason: 'the spool took no reading for too long',
           })
           cursor = cursorAt(from, onEpisode)
+        } else if (cursor.due() - now > longestMicros) {
+          log.warn('plant.clock_went_back', { seconds: Math.round((cursor.due() - now) / 1e6) })
+          cursor = cursorAt(now, onEpisode)
         }
         const batch: Measured[] = []
         while (batch.length < MAX_BATCH && cursor.due() <= now) {

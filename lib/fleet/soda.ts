@@ -23,6 +23,8 @@ const READING_S = { least: 2, most: 5 }
 const HEARTBEAT_S = { least: 1, most: 2 }
 /** When the spool blocks, what falls due comes later with its true time; beyond this it never was, and work goes on now. */
 const MAX_LATE_MICROS = 60_000_000
+/** Something falls due sooner, unless the clock goes back: then work goes on by the new time. */
+const LONGEST_MICROS = 10_000_000
 const MAX_SLEEP_MS = 60_000
 const BATCH_GAP_MS = 20
 
@@ -59,9 +61,13 @@ export function createSoda({
     const lines = plan.lines.map((line, i) => lineOf(line, i, order))
     const sensors = plan.sensors.map((sensor) => sensorOf(sensor, order))
     const members = [...sensors, ...lines]
-    const queue = createQueue(members.map((member) => member.first(from)))
+    let queue = createQueue(members.map((member) => member.first(from)))
     while (!signal.aborted && lines.some((line) => !line.isComplete())) {
       const now = clock.now()
+      if (queue.time() - now > LONGEST_MICROS) {
+        log.warn('soda.clock_went_back', { seconds: Math.round((queue.time() - now) / 1e6) })
+        queue = createQueue(members.map((member) => now + member.pause()))
+      }
       const batch: Sent[] = []
       while (queue.time() <= now) {
         const member = members[queue.first()]

@@ -33,3 +33,21 @@ test('a load comes evenly, each sensor at a moment of its own', () => {
   }
   for (const count of tenths) expect(count).toBeWithin(500, 1100) // 800 each, where all are alike
 })
+
+test('when the clock goes back, measuring goes on by the new time', async () => {
+  const clock = virtualClock(MONDAY)
+  const abort = new AbortController()
+  let wentBack = false
+  let after = 0
+  for await (const batch of plant({ clock }).readings(abort.signal)) {
+    for (const { reading } of batch) expect(reading.measuredAt).toBeLessThanOrEqual(clock.now())
+    if (wentBack) after += batch.length
+    if (clock.now() > MONDAY + MINUTE) {
+      expect(wentBack).toBe(false)
+      wentBack = true
+      clock.advance(-60 * MINUTE)
+    }
+    if (after > 100) abort.abort()
+  }
+  expect(clock.now()).toBeLessThan(MONDAY - 57 * MINUTE) // it may sleep a minute first
+})
