@@ -1,4 +1,5 @@
 import { stateOf } from '../alarm/lifecycle.ts'
+import { keepChanges } from './kept.ts'
 import { presentAlert } from './present.ts'
 import type { AlertRow } from './questions/alerts.ts'
 import type { Sensor, Snapshot } from './snapshot.ts'
@@ -14,7 +15,7 @@ export function createDataFeed(current: () => Snapshot, now: () => number = Date
   let sent = new Map<string, string>()
   let sentSensors = new Map<string, string>()
   let sensors: Snapshot['sensors']['data'] = null
-  const kept: Change[] = []
+  const kept = keepChanges()
   const next = (): Change | null => {
     const snapshot = current()
     if (snapshot.number === lastNumber) return null
@@ -35,17 +36,12 @@ export function createDataFeed(current: () => Snapshot, now: () => number = Date
       event: 'change',
       data: `{"at":${JSON.stringify(snapshot.at)},${changed}}`,
     }
-    kept.push(change)
-    if (kept.length > 60) kept.shift()
+    kept.add(change)
     return change
   }
   return {
     next,
-    since(from) {
-      if (from === id) return []
-      const start = kept.findIndex((c) => c.id === from + 1)
-      return start === -1 ? null : kept.slice(start)
-    },
+    since: (from) => kept.since(from, id),
     whole() {
       next()
       const snapshot = current()

@@ -1,3 +1,4 @@
+import { keepChanges } from '../kept.ts'
 import type { Change, Feed } from '../stream.ts'
 import { diff } from './diff.ts'
 import type { Element } from './tree.ts'
@@ -12,9 +13,6 @@ export interface Channel extends Feed {
   current(): { version: number; tree: Element }
 }
 
-/** A minute of changes: longer than any reconnect that is worth resuming. */
-const KEPT = 60
-
 /** `snapshot` tells whether anything can have changed; the same number is not rendered twice. */
 export function createChannel(
   render: () => Element,
@@ -25,7 +23,7 @@ export function createChannel(
   let version = now()
   let tree: Element | null = null
   let renderedOf = Number.NaN
-  const kept: Change[] = []
+  const kept = keepChanges()
   const next = (): Change | null => {
     if (tree !== null && renderedOf === snapshot()) return null
     renderedOf = snapshot()
@@ -41,8 +39,7 @@ export function createChannel(
       data: JSON.stringify({ from: version, patches }),
     } as const
     version++
-    kept.push(change)
-    if (kept.length > KEPT) kept.shift()
+    kept.add(change)
     return change
   }
   const current = () => {
@@ -56,10 +53,6 @@ export function createChannel(
       const now = current()
       return { id: now.version, event: 'tree', data: JSON.stringify(now.tree) }
     },
-    since(from) {
-      if (from === version) return []
-      const start = kept.findIndex((change) => change.id === from + 1)
-      return start === -1 ? null : kept.slice(start)
-    },
+    since: (from) => kept.since(from, version),
   }
 }
