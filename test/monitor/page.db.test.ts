@@ -265,5 +265,6 @@ describe('everybody can read it', () => {
       await page.waitForTimeout(300)
       expect(await axeFaults(page)).toEqual([])
     },
+    30_000, // axe looks at every element of a large page; how fast it does is nobody's promise
   )
 })
