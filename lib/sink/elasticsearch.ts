@@ -19,14 +19,15 @@ export interface Elasticsearch extends Destination {
   each(take: (source: unknown) => void): Promise<void>
 }
 
-/** 5 MB and 5,000 documents: larger requests gain nothing and cost the server memory. */
 const LIMITS = { messages: 5000, bytes: 5 * 1024 * 1024, ageMs: 500 }
+/** A batch goes in requests of so many documents: larger ones gain nothing, and a busy server would not answer in time. */
+const REQUEST_DOCUMENTS = 1000
 /**
- * A bulk for a shard that is not there yet is held by the server for `timeout`; 8 s and no more, and so long for what it
- * pushes back: the partition that waits sends no fetch, and the group takes 20 s of that for death.
+ * A bulk for a shard that is not there yet is held by the server for `timeout`; an answer in 8 s, and no request of a
+ * batch later than 11 s after its first: the partition that waits sends no fetch, and the group takes 20 s of that for death.
  */
 const ANSWER_MS = 8000
-const PATIENCE_MS = 8000
+const PATIENCE_MS = 11_000
 const BULK = '_bulk?timeout=3s'
 /** waits after which what was pushed back comes again */
 const AGAIN_MS = [100, 300, 1000, 2000]
@@ -120,10 +121,13 @@ export function createElasticsearch(options: ElasticsearchOptions): Elasticsearc
     return items as BulkItem[]
   }
 
-  /** Until all are taken or refused; rejects where the server pushes back for longer than AGAIN_MS. */
-  async function writeLines(lines: readonly string[], offsets: readonly number[]): Promise<Refusal[]> {
+  /** Until all are taken or refused; rejects where the server still pushes back at `until`. */
+  async function writeLines(
+    lines: readonly string[],
+    offsets: readonly number[],
+    until: number,
+  ): Promise<Refusal[]> {
     const refused: Refusal[] = []
-    const until = performance.now() + PATIENCE_MS
     let waiting = lines.map((line, i) => ({ line, offset: offsets[i] ?? -1 }))
     for (let attempt = 0; ; attempt++) {
       const answer = await bulk(waiting.map((w) => w.line))
@@ -141,6 +145,7 @@ export function createElasticsearch(options: ElasticsearchOptions): Elasticsearc
             ...(await writeLines(
               part.map((w) => w.line),
               part.map((w) => w.offset),
+              until,
             )),
           )
         return refused
@@ -172,10 +177,18 @@ export function createElasticsearch(options: ElasticsearchOptions): Elasticsearc
         const id = documentId(batch.topic, batch.partition, entry.offset)
         return `{"index":{"_id":${JSON.stringify(id)}}}\n${JSON.stringify(toDocument(batch, entry))}\n`
       })
-      return writeLines(
-        lines,
-        batch.entries.map((entry) => entry.offset),
-      )
+      const offsets = batch.entries.map((entry) => entry.offset)
+      const until = performance.now() + PATIENCE_MS
+      const refused: Refusal[] = []
+      for (let i = 0; i < lines.length; i += REQUEST_DOCUMENTS) {
+        if (performance.now() > until)
+          throw new ElasticsearchAway(
+            `Cannot write to ${base}: it has taken ${i} of ${lines.length} documents`,
+          )
+        const end = i + REQUEST_DOCUMENTS
+        refused.push(...(await writeLines(lines.slice(i, end), offsets.slice(i, end), until)))
+      }
+      return refused
     },
     async each(take) {
       await must('POST', `${index}/_refresh`)
