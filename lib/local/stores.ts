@@ -8,9 +8,7 @@ import { httpAnswers, speaksHttp } from './probe.ts'
 /** The stores of the sinks without Docker: a search server with Elasticsearch's API, and S3's API over a folder. */
 const SEARCH = { name: 'OpenSearch', folder: 'opensearch', expectedBytes: 55_000_000 }
 const STORAGE = { name: 's3proxy', folder: 's3proxy', expectedBytes: 46_000_000 }
-const SMALL = '-XX:+UseSerialGC'
-/** compile less: starts sooner and serves slower */
-const SHORT_LIVED = '-XX:TieredStopAtLevel=1'
+const QUIET = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 export interface StoreProgram {
   java: string
@@ -33,13 +31,8 @@ async function find(wanted: typeof SEARCH, progress: Progress): Promise<StorePro
 }
 
 /** One node on loopback, its index under `dir`. */
-export function opensearchPart(options: {
-  dir: string
-  port: number
-  program: StoreProgram
-  shortLived?: boolean
-}): Part {
-  const { port, program, shortLived = false } = options
+export function opensearchPart(options: { dir: string; port: number; program: StoreProgram }): Part {
+  const { port, program } = options
   const home = resolve(options.dir, 'opensearch')
   const script = join(import.meta.dir, 'opensearch/server.js')
   const rhino = 'org.mozilla.javascript.tools.shell.Main'
@@ -53,8 +46,7 @@ export function opensearchPart(options: {
     },
     start: () => ({
       argv: [
-        ...[program.java, '-Xms256m', '-Xmx512m', SMALL, ...(shortLived ? [SHORT_LIVED] : [])],
-        ...['-cp', program.classPath],
+        ...[program.java, '-Xms256m', '-Xmx512m', ...QUIET, '-cp', program.classPath],
         ...[rhino, '-version', '200', script, home, String(port)],
       ],
       env: javaEnvironment(),
@@ -98,7 +90,7 @@ export function s3proxyPart(options: {
     },
     start: () => ({
       argv: [
-        ...[program.java, '-Xmx128m', SMALL, SHORT_LIVED, '-DLOG_LEVEL=warn', '-cp', program.classPath],
+        ...[program.java, '-Xmx128m', ...QUIET, '-DLOG_LEVEL=warn', '-cp', program.classPath],
         ...['org.gaul.s3proxy.Main', '--properties', 's3proxy.properties'],
       ],
       env: { ...javaEnvironment(), LOG_LEVEL: 'warn' },

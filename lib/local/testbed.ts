@@ -84,12 +84,7 @@ export async function startTestPostgres(options: TestOptions): Promise<TestPostg
 export async function startTestSearch(options: TestOptions): Promise<TestServer & { url: string }> {
   const [port = 0] = await freePorts(1)
   const server = testServer(
-    opensearchPart({
-      dir: options.dir,
-      port,
-      program: await findOpensearch(),
-      shortLived: !options.longLived,
-    }),
+    opensearchPart({ dir: options.dir, port, program: await findOpensearch() }),
     options,
   )
   await server.start()
