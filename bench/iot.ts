@@ -221,13 +221,14 @@ interface Raised {
   stored: number
 }
 
-/** Alarms of readings that were accepted from `began` on. */
+/** Alarms of readings that were accepted from `began` on; that a sensor is silent, no reading tells. */
 async function acceptedAt(sql: Sql, spool: string, began: number): Promise<Raised[]> {
   const raised = await sql<{ alert_id: string; sensor_id: string; seq: number; stored: number }[]>`
     select a.alert_id, a.sensor_id, r.seq, extract(epoch from r.received_at)::float8 * 1000 as stored
     from alerts a join topics t on t.topic = a.topic join sensors s on s.sensor_id = a.sensor_id
     join readings r on r.topic_key = t.topic_key and r.partition = a.partition and r."offset" = a."offset"
-      and r.sensor_key = s.sensor_key`
+      and r.sensor_key = s.sensor_key
+    where a.why->'rule'->>'kind' <> 'silence'`
   const wanted = new Map(raised.map((r) => [`${r.sensor_id} ${r.seq}`, r]))
   const found: Raised[] = []
   const ledger = readLedger(join(spool, 'iot-load.sqlite'))
