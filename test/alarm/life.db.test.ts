@@ -7,6 +7,7 @@ import type { RuleBookText } from '../../lib/alarm/rulebook.ts'
 import { parseConfig } from '../../lib/config.ts'
 import { closeSql, connect, createDatabase, type Database, type Sql } from '../../lib/db/connect.ts'
 import { decodeFactory } from '../../lib/ingest/decode.ts'
+import { acknowledgeAlarms } from '../../lib/monitor/acts/alarms.ts'
 import { createKeyCache } from '../../lib/ingest/keys.ts'
 import type { Message } from '../../lib/ingest/outputs.ts'
 import { createWorker, type Worker } from '../../lib/ingest/worker.ts'
@@ -186,11 +187,17 @@ describe('the life of an alarm', () => {
     await settled(worker, 2)
     const [open] = await alarmsOf(topic)
     expect(open).toMatchObject({ active: true, latching: true })
-    await sql`update alerts set acknowledged = true, acknowledged_at = now(), acknowledged_by = 'somebody' where alert_id = ${open!.alert_id}`
+    const act = { by: 'somebody', alertTopic: 'alerts' }
+    expect(await acknowledgeAlarms(sql, [open!.alert_id], 'seen', act)).toEqual([open!.alert_id])
     expect((await alarmsOf(topic))[0]!.active).toBe(false)
     const journal =
       await sql`select transition from alert_journal where alert_id = ${open!.alert_id} order by entry`
-    expect(journal.map((j) => j.transition)).toEqual(['raised', 'returned', 'cleared'])
+    const story = ['raised', 'returned', 'acknowledged', 'cleared']
+    expect(journal.map((j) => j.transition)).toEqual(story)
+    // who listens to the topic or the webhook hears of its end, too
+    const told =
+      await sql`select payload->>'state' as state from outbox where alert_id = ${open!.alert_id} order by entry`
+    expect(told.map((t) => t.state)).toEqual(story)
   })
 
   test('a shelved rule of a sensor stays shelved when it raises again; out of service calls nobody either', async () => {

@@ -21,12 +21,16 @@ export async function acknowledgeAlarms(
   act: Act,
 ): Promise<string[]> {
   return transact(sql, 'acknowledge alarms', async (tx) => {
-    const done = await tx<{ alert_id: string }[]>`
+    const done = await tx<{ alert_id: string; ended: boolean }[]>`
       update alerts set acknowledged = true, acknowledged_at = now(), acknowledged_by = ${act.by},
         acknowledge_comment = ${comment}, updated_at = now()
       where alert_id = any(${uuids(ids)}::uuid[]) and not acknowledged
-      returning alert_id`
+      returning alert_id, latching and not active and cleared_at = now() as ended`
     await tell(tx, idsOf(done), { transition: 'acknowledged', actor: act.by, reason: comment, ...act })
+    // a latched alarm waited for this (trigger latched_alarm_ends)
+    const ended = idsOf(done.filter((one) => one.ended))
+    const reason = 'the condition was over, and it is acknowledged'
+    await tell(tx, ended, { transition: 'cleared', actor: act.by, reason, ...act })
     return idsOf(done)
   })
 }
