@@ -722,9 +722,6 @@ begin
   if new.acknowledged and not old.acknowledged and new.latching and new.active and new.returned_at is not null then
     new.active := false;
     new.cleared_at := now();
-    insert into alert_journal (alert_id, sensor_id, rule_id, transition, at, actor, reason)
-      values (new.alert_id, new.sensor_id, new.rule_id, 'cleared', now(), coalesce(new.acknowledged_by, ''),
-        'the condition was over, and it is acknowledged');
   end if;
   return new;
 end $function$;

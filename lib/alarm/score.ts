@@ -8,6 +8,8 @@ export interface Truth {
   size: number | null
   from: Micros
   to: Micros
+  /** it was there before its sensor was watched: it excuses alarms and is not looked for */
+  unwatched?: boolean
   /** the share of such faults that anybody could find without raising too many false alarms; missing: all */
   findable?: number
 }
@@ -76,7 +78,8 @@ export function scoreOf(
   const right = alarms.filter((a) => near(a, covers)).length
   const echoes = alarms.filter((a) => !near(a, covers) && near(a, isEcho)).length
   const falseAlarms = alarms.length - right - echoes
-  const counted = truth.filter((t) => t.size === null || Math.abs(t.size) >= big)
+  const watched = truth.filter((t) => !t.unwatched)
+  const counted = watched.filter((t) => t.size === null || Math.abs(t.size) >= big)
   const row = (name: string, list: readonly Truth[]): Row => ({
     name,
     faults: list.length,
@@ -97,7 +100,7 @@ export function scoreOf(
     falseAlarmsADayPer100: sensorDays > 0 ? (100 * falseAlarms) / sensorDays : 0,
     echoesADayPer100: sensorDays > 0 ? (100 * echoes) / sensorDays : 0,
     medianDelay,
-    rows: [...Map.groupBy(truth, nameOf)]
+    rows: [...Map.groupBy(watched, nameOf)]
       .map(([name, list]) => row(name, list))
       .sort((a, b) => order(a.name, b.name)),
   }

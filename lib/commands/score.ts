@@ -17,7 +17,8 @@ const HELP = `bun run score: alarms against the simulator's own truth.
   --simulate HOURS   no Kafka, no database: a simulated plant with a fixed table of faults (every kind at every size down
                      to one deviation of the noise) straight through the consumer's detectors
   --seed N           of the simulation; without it one is drawn and printed
-  --warm HOURS       simulated before the first fault, for the detectors to learn (default 6)
+  --warm HOURS       for the detectors to learn: simulated before the first fault (default 6); in the database, from a
+                     sensor's first reading on, when nothing of it counts (default 0.25)
   --plan mix         the everyday faults of the default plant instead of the table
   --plan none        no fault at all: only the false alarms of a healthy plant
   --hours N          how far back (default 24)
@@ -74,7 +75,11 @@ await command({
           warm: positiveFlag('warm', values.warm) ?? 6,
           plan,
         })
-      : await stored(config, positiveFlag('hours', values.hours) ?? 24)
+      : await stored(
+          config,
+          positiveFlag('hours', values.hours) ?? 24,
+          positiveFlag('warm', values.warm) ?? 0.25,
+        )
     if (values.json) console.log(JSON.stringify(result, null, 2))
     else print(result)
     return result.all.faults === 0 && plan !== 'none' ? EXIT.fault : EXIT.ok
@@ -141,27 +146,32 @@ function limitsOf(book: RuleBook): RuleBook {
 }
 
 /** What the running plant raised against what its producers injected; limits: those alarms that limit rules raised. */
-async function stored(config: Config, hours: number): Promise<Result> {
+async function stored(config: Config, hours: number, warm: number): Promise<Result> {
   const sql = connect(config.DATABASE_URL, { name: 'score', role: 'monitor', max: 1 })
   try {
     const since = `${hours} hours`
+    const learnt = `${warm} hours`
     const truth = await ask(
       'read the injected faults',
       sql<Truth[]>`
         select sensor_id as "sensorId", kind, size_sigma as size, extract(epoch from started_at)::float8 * 1e6 as "from",
-          extract(epoch from coalesce(ended_at, now()))::float8 * 1e6 as "to"
-        from fault_episodes where started_at > now() - ${since}::interval and started_at < now()`,
+          extract(epoch from coalesce(ended_at, now()))::float8 * 1e6 as "to",
+          started_at < greatest(now() - ${since}::interval, first_seen + ${learnt}::interval) as unwatched
+        from fault_episodes f join (select sensor_id, min(first_seen_at) as first_seen from sensors group by 1) s using (sensor_id)
+        where coalesce(ended_at, now()) > now() - ${since}::interval and started_at < now()`,
     )
     const alarms = await ask(
       'read the alarms',
       sql<(Scored & { ruleId: string })[]>`
         select sensor_id as "sensorId", rule_id as "ruleId", extract(epoch from "timestamp")::float8 * 1e6 as at
-        from alerts where "timestamp" > now() - ${since}::interval and sensor_type not in ('machine', 'producer')`,
+        from alerts a where "timestamp" > now() - ${since}::interval and sensor_type not in ('machine', 'producer')
+          and "timestamp" > (select min(first_seen_at) from sensors s where s.sensor_id = a.sensor_id) + ${learnt}::interval`,
     )
     const [watched] = await ask(
       'read how much was watched',
       sql<{ sensors: number; days: number }[]>`
-        select count(*)::int as sensors, coalesce(sum(least(extract(epoch from now() - first), ${hours * 3600}::float8)) / 86400, 0)::float8 as days
+        select count(*)::int as sensors, coalesce(sum(greatest(0, least(extract(epoch from now() - first) - ${warm * 3600}::float8,
+          ${hours * 3600}::float8))) / 86400, 0)::float8 as days
         from (select min(first_seen_at) as first from sensors group by sensor_id) s`,
     )
     const [book] = await listBooks(sql, 1)

@@ -18,6 +18,7 @@ import type { Element } from './page/tree.ts'
 import { presentAlert } from './present.ts'
 import { parseQuery, Problem } from './problem.ts'
 import { alarmKpis } from './questions/alarm-kpis.ts'
+import { listMachines } from './questions/machines.ts'
 import { listAlarms, oneAlarm } from './questions/alarm-list.ts'
 import { journalOf } from './questions/journal.ts'
 import { deadLettersByReason, listDeadLetters } from './questions/logbook.ts'
@@ -85,9 +86,11 @@ export function servePages(app: Hono, options: PageOptions): void {
     )
     return live(c, id, `sensor:${id}`)
   })
-  app.get('/machines/:machine_id', (c) => {
+  app.get('/machines/:machine_id', async (c) => {
     parseQuery(c, none)
     const id = nameOf(c.req.param('machine_id'))
+    const { data, ...state } = await recall('machines', () => listMachines(sql()), 1000)
+    views.rememberCondition(id, { ...state, data: data?.find((m) => m.machine_id === id) ?? null })
     return live(c, id, `machine:${id}`)
   })
   app.get('/lines/:factory_id/:sensor_id/:soda_name', async (c) => {

@@ -10,6 +10,7 @@ import { nameOf } from './page/sections/lines.ts'
 import { wall } from './page/wall.ts'
 import { sensorPage } from './page/sensor.ts'
 import type { Element } from './page/tree.ts'
+import type { MachineRow } from './questions/machines.ts'
 import { absent, type Section } from './section.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -22,6 +23,8 @@ export interface Views {
   get(name: string): Channel | null
   /** the part of a sensor's page that comes from the database, as of the newest visit */
   rememberAlarms(sensorId: string, alarms: Section<AlertRow[]>): void
+  /** the condition of a machine as a whole, as of the newest visit */
+  rememberCondition(machineId: string, condition: Section<MachineRow>): void
   /** the same of a line's page, by the name of the view */
   rememberRounds(view: string, rounds: Section<ProductionLine[]>): void
 }
@@ -35,6 +38,7 @@ export function viewOfLine(line: Pick<ProductionLine, 'factory_id' | 'sensor_id'
 export function createViews(current: () => Snapshot, recent: () => Incident[], clock: () => number): Views {
   const channels = new Map<string, Channel>()
   const alarmsOf = new Map<string, Section<AlertRow[]>>()
+  const conditionOf = new Map<string, Section<MachineRow>>()
   const roundsOf = new Map<string, Section<ProductionLine[]>>()
 
   const renderOf = (name: string): (() => Element) | null => {
@@ -51,7 +55,7 @@ export function createViews(current: () => Snapshot, recent: () => Incident[], c
     if (line) return () => linePage(current(), line, roundsOf.get(name) ?? absent())
     const sensors = current().sensors.data ?? []
     if (kind === 'machine' && sensors.some((x) => x.machine_id === id))
-      return () => machinePage(current(), id)
+      return () => machinePage(current(), id, conditionOf.get(id) ?? absent())
     if (kind === 'sensor' && sensors.some((x) => x.sensor_id === id)) {
       return () => sensorPage(current(), id, alarmsOf.get(id) ?? absent())
     }
@@ -76,6 +80,11 @@ export function createViews(current: () => Snapshot, recent: () => Incident[], c
       alarmsOf.delete(sensorId)
       alarmsOf.set(sensorId, alarms)
       forgetOldest(alarmsOf)
+    },
+    rememberCondition(machineId, condition) {
+      conditionOf.delete(machineId)
+      conditionOf.set(machineId, condition)
+      forgetOldest(conditionOf)
     },
     rememberRounds(view, rounds) {
       roundsOf.delete(view)

@@ -48,6 +48,11 @@ test('scoreOf() takes an alarm on the way back for wrong in precision, and tells
   })
 })
 
+test('scoreOf() looks for no fault that was there before anybody watched, and takes no alarm about it for false', () => {
+  const truth = [{ ...fault(100, 500, 4), unwatched: true }, fault(1000, 1100, 4)]
+  expect(scoreOf([at(300)], truth, 1)).toMatchObject({ faults: 1, found: 0, falseAlarms: 0, precision: 1 })
+})
+
 test('scoreOf() says which recall nobody can exceed', () => {
   const truth = [fault(100, 100, 3), fault(1000, 1100, 3)].map((t, i) => ({
     ...t,

@@ -37,6 +37,22 @@ test('GET /api/machines: the worst first, with what has to do with it', async ()
   expect(machines[0].contributions[0]).toMatchObject({ sensor_id: 'vibration-1', share: 0.9 })
 })
 
+test('the page of a machine tells its condition, what has to do with it, and offers a new baseline', async () => {
+  const page = await (await room.app.request('/machines/machine-1')).text()
+  expect(page).toContain('Condition of the machine as a whole')
+  expect(page).toContain('alarmed')
+  expect(page).toMatch(/vibration-1<\/a>.*90 %/s)
+  expect(page).toContain(`href="/alarms/${alarm}"`)
+  expect(page).toContain('action="/api/machines/machine-1/rebaseline"')
+  // without scripts: the form itself
+  const sent = await room.app.request('/api/machines/nothing/rebaseline', {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded', origin: 'http://localhost' },
+    body: 'by=&reason=wear',
+  })
+  expect(sent.status).toBe(404)
+})
+
 test('a new baseline needs a reason and a machine', async () => {
   expect((await rebaseline('machine-1', {})).status).toBe(422)
   expect((await rebaseline('nothing', { reason: 'new bearings' })).status).toBe(404)

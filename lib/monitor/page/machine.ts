@@ -1,4 +1,7 @@
+import type { MachineRow } from '../questions/machines.ts'
+import type { Section } from '../section.ts'
 import type { Snapshot } from '../snapshot.ts'
+import { conditionPanel } from './condition.ts'
 import { frame } from './frame.ts'
 import { empty, panel } from './panel.ts'
 import { alarmTable } from './sections/attention.ts'
@@ -6,8 +9,8 @@ import { sensorTile } from './sections/plant.ts'
 import { h, type Element } from './tree.ts'
 import { visible } from './words.ts'
 
-/** One machine: all that is measured on it, and its open alarms. */
-export function machinePage(s: Snapshot, machineId: string): Element {
+/** One machine: its condition as a whole, all that is measured on it, and its open alarms. */
+export function machinePage(s: Snapshot, machineId: string, condition: Section<MachineRow>): Element {
   const now = Date.parse(s.at)
   const sensors = (s.sensors.data ?? []).filter((x) => x.machine_id === machineId)
   const alarms = (s.alerts.data?.list ?? []).filter(
@@ -16,6 +19,7 @@ export function machinePage(s: Snapshot, machineId: string): Element {
   return frame(
     s,
     '/sensors',
+    conditionPanel(condition, now),
     panel(
       'machine',
       machineId,
