@@ -178,7 +178,7 @@ describe('rule books', () => {
 })
 
 describe('the life of an alarm', () => {
-  test('a latched one stays after its condition until it is acknowledged', async () => {
+  test('a latched one stays after its condition until it is acknowledged, and all hear of its end', async () => {
     await inForce([limit('hot', 30, { latching: true })])
     const { worker, topic } = await openWorker()
     await worker.take([message(0, 'temperature', 35)])
@@ -187,17 +187,11 @@ describe('the life of an alarm', () => {
     await settled(worker, 2)
     const [open] = await alarmsOf(topic)
     expect(open).toMatchObject({ active: true, latching: true })
-    const act = { by: 'somebody', alertTopic: 'alerts' }
-    expect(await acknowledgeAlarms(sql, [open!.alert_id], 'seen', act)).toEqual([open!.alert_id])
+    await acknowledgeAlarms(sql, [open!.alert_id], 'seen', { by: 'somebody', alertTopic: 'alerts' })
     expect((await alarmsOf(topic))[0]!.active).toBe(false)
-    const journal =
-      await sql`select transition from alert_journal where alert_id = ${open!.alert_id} order by entry`
-    const story = ['raised', 'returned', 'acknowledged', 'cleared']
-    expect(journal.map((j) => j.transition)).toEqual(story)
-    // who listens to the topic or the webhook hears of its end, too
-    const told =
-      await sql`select payload->>'state' as state from outbox where alert_id = ${open!.alert_id} order by entry`
-    expect(told.map((t) => t.state)).toEqual(story)
+    const [told] =
+      await sql`select string_agg(payload->>'state', ' ' order by entry) as states from outbox where alert_id = ${open!.alert_id}`
+    expect(told?.states).toBe('raised returned acknowledged cleared')
   })
 
   test('a shelved rule of a sensor stays shelved when it raises again; out of service calls nobody either', async () => {
