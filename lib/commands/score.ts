@@ -82,7 +82,11 @@ await command({
         )
     if (values.json) console.log(JSON.stringify(result, null, 2))
     else print(result)
-    return result.all.faults === 0 && plan !== 'none' ? EXIT.fault : EXIT.ok
+    if (result.all.faults > 0 || plan === 'none') return EXIT.ok
+    process.stderr.write(
+      'nothing to score: no fault began while the sensors were watched, --warm after their first reading\n',
+    )
+    return EXIT.fault
   },
 })
 
