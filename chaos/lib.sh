@@ -35,6 +35,7 @@ LIMITS=
 VARIANT=
 RECOVERY=
 BOUND=0
+page=/incidents # the one that tells of this fault
 
 say() { printf '%s %s\n' "$(date +%T)" "$*" >&2; }
 # die CODE WORDS: nothing was struck, nothing is to be judged
@@ -166,10 +167,17 @@ outage() {
 
 heal() {
   effect 10 accepted "${accepts:-$((opt_rate > 0 ? opt_rate : 10))}"
+  picture
   event heal ''
   say heals
   undo
   event healed ''
+}
+
+# CHAOS_PICTURES=DIR keeps what the page shows just before each fault is healed.
+picture() {
+  [ -z "${CHAOS_PICTURES:-}" ] || "$BUN" chaos/act/picture.ts "http://127.0.0.1:$(port_of monitor)$page" "$CHAOS_PICTURES/$FAULT.png" ||
+    say 'no picture of the page could be taken'
 }
 
 # Line by line, the last damage first; a line is crossed out when it is done.

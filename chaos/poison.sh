@@ -11,6 +11,7 @@ source "${BASH_SOURCE[0]%/*}/lib.sh"
 option seconds 60
 opt_topic=
 opt_json=
+page=/dead-letters
 begin "$@"
 
 publish() {

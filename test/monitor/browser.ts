@@ -1,15 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
-
-/** A real Chromium, the distribution's: `apt-get install chromium`. */
-export async function openBrowser(): Promise<Browser> {
-  const executablePath = ['chromium', 'chromium-browser', 'google-chrome']
-    .map((name) => Bun.which(name))
-    .find(Boolean)
-  if (!executablePath)
-    throw new Error('Cannot test pages: no Chromium is installed: apt-get install chromium')
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
-}
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 
 /** What must not happen on any page: dialogs, refused scripts or styles, errors. */
 export interface Watched {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { STACK_MS } from '../stack.ts'
-import { axeFaults, openBrowser, openPage } from './browser.ts'
+import { openBrowser } from '../../chaos/act/picture.ts'
+import { axeFaults, openPage } from './browser.ts'
 import { NAUGHTY } from './naughty.ts'
 import { fillPlant } from './plant.ts'
 import { openRoom, type Room } from './room.ts'

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test'
 import type { Browser } from 'playwright-core'
 import { STACK_MS } from '../stack.ts'
-import { openBrowser, openPage, type Watched } from './browser.ts'
+import { openBrowser } from '../../chaos/act/picture.ts'
+import { openPage, type Watched } from './browser.ts'
 import { fillPlant, raiseAlarm } from './plant.ts'
 import { openRoom, type Room } from './room.ts'
 

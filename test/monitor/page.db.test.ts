@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { STACK_MS } from '../stack.ts'
-import { axeFaults, openBrowser, openPage, type Watched } from './browser.ts'
+import { openBrowser } from '../../chaos/act/picture.ts'
+import { axeFaults, openPage, type Watched } from './browser.ts'
 import { fillPlant, raiseAlarm, tellRebalance } from './plant.ts'
 import { openRoom, type Room } from './room.ts'
 
