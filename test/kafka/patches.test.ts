@@ -10,19 +10,19 @@ const { createLogger } = require('kafkajs/src/loggers')
 const Record = require('kafkajs/src/protocol/recordBatch/record/v0')
 const { RecordBatch } = require('kafkajs/src/protocol/recordBatch/v0')
 
-function queue(maxInFlightRequests: number | null) {
+function queue(maxInFlightRequests: number | null, timeoutMs: number | null = null) {
   return new RequestQueue({
     maxInFlightRequests,
-    requestTimeout: 1000,
-    enforceRequestTimeout: false,
+    requestTimeout: timeoutMs ?? 1000,
+    enforceRequestTimeout: timeoutMs !== null,
     clientId: 'test',
     broker: 'localhost:1',
     logger: createLogger({ level: 0, logCreator: () => () => {} }),
   })
 }
 
-const request = (correlationId: number, sent: number[]) => ({
-  entry: { correlationId, resolve: () => {}, reject: () => {}, apiName: 'Test', apiKey: 0, apiVersion: 0 },
+const request = (correlationId: number, sent: number[], reject: (error: Error) => void = () => {}) => ({
+  entry: { correlationId, resolve: () => {}, reject, apiName: 'Test', apiKey: 0, apiVersion: 0 },
   expectResponse: true,
   sendRequest: () => sent.push(correlationId),
 })
@@ -34,6 +34,23 @@ test('an idle connection sets no timer', () => {
   idle.fulfillRequest({ correlationId: 1, payload: {}, size: 0 })
   expect(sent).toEqual([1])
   expect(idle.throttleCheckTimeoutId).toBeNull()
+})
+
+test('a connection looks at its time-outs only while an answer is awaited, and a request without one ends', async () => {
+  const patient = queue(null, 50)
+  const sent: number[] = []
+  patient.scheduleRequestTimeoutCheck()
+  expect(patient.requestTimeoutIntervalId ?? null).toBeNull()
+  patient.push(request(1, sent))
+  expect(patient.requestTimeoutIntervalId).not.toBeNull()
+  patient.push(request(2, sent))
+  patient.fulfillRequest({ correlationId: 1, payload: {}, size: 0 })
+  expect(patient.requestTimeoutIntervalId).not.toBeNull()
+  patient.fulfillRequest({ correlationId: 2, payload: {}, size: 0 })
+  expect(patient.requestTimeoutIntervalId).toBeNull()
+  const error = await new Promise<Error>((resolve) => patient.push(request(3, sent, resolve)))
+  expect(error.name).toBe('KafkaJSRequestTimeoutError')
+  expect(patient.requestTimeoutIntervalId).toBeNull()
 })
 
 test('a request that had to wait is still sent when its turn comes', () => {
