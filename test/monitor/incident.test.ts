@@ -221,6 +221,32 @@ describe('observeIncident()', () => {
     expect(incident?.steps.filter((s) => s.kind === 'recovered')).toHaveLength(1)
   })
 
+  test('is not over where the next thing fails before it has settled', () => {
+    const dead = { status: 'stale', connected: false, last_heartbeat: iso(3), heartbeat_age_s: 3 } as const
+    const next = { ...dead, last_heartbeat: iso(8.5) }
+    const [incident] = play([
+      ...calm(0, 4),
+      without(6, dead),
+      ...calm(7, 2),
+      ...Array.from({ length: 20 }, (_, i) => without(10 + i, next)),
+    ])
+    expect(incident?.closed_at).toBeNull()
+    expect(incident?.steps.map((s) => s.kind)).toEqual(['died', 'noticed', 'back', 'died', 'noticed'])
+  })
+
+  test('a producer that had finished and is started anew is none; one that had died is back', () => {
+    const one = (status: string, started_at: string) =>
+      ({ ...consumer('p1', { started_at }), producer_id: 'p1', status, spooled: 0 }) as never
+    const run = (status: string) =>
+      play([
+        ...calm(0, 2),
+        snapshot(3, { producers: ok([one(status, iso(-50))]) }),
+        ...Array.from({ length: 9 }, (_, i) => snapshot(4 + i, { producers: ok([one('active', iso(3.5))]) })),
+      ])
+    expect(run('stopped')).toEqual([])
+    expect(run('active')[0]).toMatchObject({ title: 'p1 died' })
+  })
+
   test('is not over while something waits', () => {
     const dead = { status: 'stale', connected: false, last_heartbeat: iso(3), heartbeat_age_s: 3 } as const
     const waiting = Array.from({ length: 20 }, (_, i) =>

@@ -104,8 +104,8 @@ export function observeIncident(
 
 /** That all is well again is told at once, and taken back where it was too early; true where the story changed. */
 function tellRecovery(incident: Incident, s: Snapshot, isWell: boolean): boolean {
-  const last = incident.steps.at(-1)
-  if (isWell === (last?.kind === 'recovered')) return false
+  const isTold = incident.steps.some((x) => x.kind === 'recovered')
+  if (isWell ? incident.steps.at(-1)?.kind === 'recovered' : !isTold) return false
   const others = incident.steps.filter((x) => x.kind !== 'recovered')
   const text = recoveryText(incident.cost)
   incident.steps = isWell ? [...others, { at: s.at, kind: 'recovered', subject: 'all', text }] : others

@@ -85,7 +85,8 @@ export function stepsOfReplaced(before: Snapshot | null, s: Snapshot): Step[] {
   for (const p of s.producers.data ?? []) {
     const old = before?.producers.data?.find((x) => x.producer_id === p.producer_id)
     if (!old || old.started_at === p.started_at) continue
-    if (!['stale', 'dead', 'failed', 'stopped', 'finished'].includes(old.status)) {
+    if (old.status === 'stopped' || old.status === 'finished') continue // it had said goodbye: somebody starts it anew
+    if (!['stale', 'dead', 'failed'].includes(old.status)) {
       steps.push({
         at: old.last_heartbeat,
         kind: 'died',
