@@ -7,7 +7,7 @@ set -euo pipefail
 source "${BASH_SOURCE[0]%/*}/lib.sh"
 option seconds 40
 opt_times=10
-page='/?view=wall'
+page='/#flow'
 begin "$@"
 
 heals stop_load surge

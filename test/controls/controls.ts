@@ -22,14 +22,18 @@ export const controls = {
   autoCommit: {
     name: 'the position is committed before the write',
     damages: [
-      { file: STORE, from: 'const few = outputs.copy.rows <= FEW_ROWS', to: 'const few = false' },
+      {
+        file: STORE,
+        from: 'const few = outputs.copy.rows <= (alone ? FEW_ROWS_WITH_ALARMS : FEW_ROWS)',
+        to: 'const few = false',
+      },
       {
         file: STORE,
         from: `await ask(
     'store a batch',
     sql.begin(async (tx) => {
-      await moveOn(tx, batch, few ? stream : null)`,
-        to: `await moveOn(sql, batch, null)
+      await moveOn(tx, batch, few ? stream : null, [])`,
+        to: `await moveOn(sql, batch, null, [])
   await ask(
     'store a batch',
     sql.begin(async (tx) => {`,
