@@ -12,8 +12,11 @@ const FROM = Number(process.env.SEED ?? 1)
 const LONG = 2000
 const ROOT = join(import.meta.dir, '../..')
 
-/** Seeds that have found something, and the damage that takes its mending out again. New ones are added as they are found. */
-const KEPT: { seed: number; found: string; unmended: Damage[] }[] = [
+/**
+ * Seeds that have found something, and the damage that takes its mending out again; none where it shows too seldom, and a test
+ * of its own brings it about. New ones are added as they are found.
+ */
+const KEPT: { seed: number; found: string; unmended: Damage[] | null }[] = [
   {
     seed: 386,
     found: 'a claim that ended in the middle of the next one let messages into a state half taken over',
@@ -51,9 +54,7 @@ const KEPT: { seed: number; found: string; unmended: Damage[] }[] = [
   {
     seed: 5409,
     found: 'a claim that another had overtaken told people that detectors learn anew',
-    unmended: [
-      { file: 'lib/ingest/claim.ts', from: 'if (rows[0]?.epoch !== epoch)', to: 'if (epoch === Infinity)' },
-    ],
+    unmended: null, // test/ingest/claim.db.test.ts
   },
 ]
 /** Broken builds that show themselves here; the others need real brokers. */
@@ -124,6 +125,7 @@ describe('the simulation turns red', () => {
 
   // Where the source moves on, a seed leads elsewhere: what was found is looked for among many, in the long run only.
   for (const { found, unmended } of SEEDS >= LONG ? KEPT : []) {
+    if (unmended === null) continue
     test(`where ${found}`, async () => {
       const { root, remove } = breakTree(unmended)
       try {
