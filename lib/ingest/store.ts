@@ -10,6 +10,7 @@ import type { Range } from './marks.ts'
 import { createOutputs, type Outputs } from './outputs.ts'
 import { rowsOf } from './rows.ts'
 import type { SensorState } from './sensor.ts'
+import { logAlarms, logDeadLetters } from './traces.ts'
 
 /** The row of partition_progress that this batch moves. */
 export interface Position {
@@ -60,7 +61,7 @@ export async function storeBatch(sql: Sql, batch: Batch): Promise<void> {
   if (few && (alone || outputs.raised.length === 0) && !hasMore(outputs)) {
     await ask('store a few readings', moveOn(sql, batch, stream, outputs.raised))
     if (stream) giveBack(stream)
-    return
+    return logAlarms(outputs.raised, [])
   }
   await ask(
     'store a batch',
@@ -76,6 +77,8 @@ export async function storeBatch(sql: Sql, batch: Batch): Promise<void> {
     }),
   )
   if (stream) giveBack(stream)
+  logAlarms(outputs.raised, outputs.cleared)
+  logDeadLetters(outputs.deadLetters, batch.position.topic, batch.position.partition)
 }
 
 /** A few alarms that have to do with no others: they go along in the one statement. */
@@ -106,6 +109,7 @@ export async function storeTransitions(
       await tellAlarms(tx, raised, cleared, alertTopic, groups)
     }),
   )
+  logAlarms(raised, cleared)
 }
 
 /** The fence, and with it what hangs on it: rows (as a COPY stream of a few), newest values, a checkpoint, alarms. */

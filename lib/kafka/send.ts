@@ -175,6 +175,7 @@ export function startSender(options: SenderOptions): Sender {
     acked.end = base + messages.length - 1
     state.reachable = true
     metrics.produced(topic, messages.length, (performance.now() - started) / 1000)
+    log.debug('batch.sent', { 'trace.id': `${topic}/${partition}/${base}`, messages: messages.length })
     return { outcome: 'acked' }
   }
 
