@@ -2,6 +2,7 @@ import { expect, spyOn, test } from 'bun:test'
 import type { ClearedAlarm, RaisedAlarm } from '../../lib/alarm/alarm.ts'
 import type { Outputs } from '../../lib/ingest/outputs.ts'
 import { logAlarms, logDeadLetters } from '../../lib/ingest/traces.ts'
+import { log } from '../../lib/log.ts'
 
 const place = { topic: 'sensor-data', partition: 2, offset: 4711 }
 const facts = { sensor_id: 'temp-1', rule_id: 'temperature.high', rule_version: 3, severity: 'critical' }
@@ -9,12 +10,12 @@ const raised = { alert_id: 'a', ...facts, ...place } as RaisedAlarm
 const cleared = { alert_id: 'a', raised: facts, source: { ...place, offset: 4720 } } as ClearedAlarm
 
 function linesOf(act: () => void): Record<string, unknown>[] {
-  const write = spyOn(process.stderr, 'write').mockImplementation(() => true)
+  const info = spyOn(log, 'info').mockImplementation(() => {})
   try {
     act()
-    return write.mock.calls.map(([line]) => JSON.parse(String(line)))
+    return info.mock.calls.map(([event, fields]) => ({ event, ...fields }))
   } finally {
-    write.mockRestore()
+    info.mockRestore()
   }
 }
 
@@ -24,7 +25,7 @@ test('an alarm, its end and a dead letter are logged under the place of their re
     const letter = { message: { offset: 7 }, fault: { reason: 'not_json' } }
     logDeadLetters([letter] as Outputs['deadLetters'], 'sensor-data', 0)
   })
-  expect(lines.map((line) => [line['event.action'], line['trace.id']])).toEqual([
+  expect(lines.map((line) => [line.event, line['trace.id']])).toEqual([
     ['alarm.raised', 'sensor-data/2/4711'],
     ['alarm.cleared', 'sensor-data/2/4720'],
     ['dead_letter.kept', 'sensor-data/0/7'],
@@ -36,5 +37,5 @@ test('an alarm, its end and a dead letter are logged under the place of their re
 test('a storm is twenty lines and a number', () => {
   const lines = linesOf(() => logAlarms(new Array<RaisedAlarm>(500).fill(raised), []))
   expect(lines.length).toBe(21)
-  expect(lines.at(-1)).toMatchObject({ 'event.action': 'alarms.more', count: 480 })
+  expect(lines.at(-1)).toMatchObject({ event: 'alarms.more', count: 480 })
 })
