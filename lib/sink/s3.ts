@@ -1,5 +1,5 @@
 import { S3Client } from 'bun'
-import { withDeadline } from '../run.ts'
+import { sleep, withDeadline } from '../run.ts'
 import type { SinkBatch } from './batch.ts'
 import type { Destination } from './destination.ts'
 import { formats, type FormatName } from './formats.ts'
@@ -27,6 +27,7 @@ const BYTES = 16 * 1024 * 1024
 /** a put of a few MB; two of them in a row must end before the group takes the wait for death (20 s) */
 const PUT_MS = 8000
 const ASK_MS = 8000
+const LIST_ATTEMPTS = 5
 
 export function createColdStorage(options: S3Options): ColdStorage {
   const { endpoint, bucket, region, accessKeyId, secretAccessKey } = options
@@ -85,13 +86,29 @@ export function objectName({
   return `${topic}/${day}/${partition}/${String(from).padStart(20, '0')}`
 }
 
+/**
+ * Until a page is empty: while objects are being written a server may say too early that there are no more, or stumble over a
+ * half-written one (s3proxy on files answers 500).
+ */
 async function* keysOf(client: S3Client): AsyncGenerator<string> {
   let startAfter: string | undefined
   for (;;) {
-    const page = await client.list({ maxKeys: 1000, ...(startAfter === undefined ? {} : { startAfter }) })
+    const after = startAfter === undefined ? {} : { startAfter }
+    const page = await stubbornly(() => client.list({ maxKeys: 1000, ...after }))
     const keys = page.contents?.map((object) => object.key) ?? []
     yield* keys
     startAfter = keys.at(-1)
-    if (!page.isTruncated || startAfter === undefined) return
+    if (startAfter === undefined) return
+  }
+}
+
+async function stubbornly<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (attempt === LIST_ATTEMPTS) throw error
+      await sleep(200 * attempt)
+    }
   }
 }
