@@ -31,6 +31,7 @@ export function createSpoolReader(directory: string): SpoolReader {
         continue // it is being made
       }
       try {
+        db.run('begin') // one moment for all: a sensor may be registered between two looks
         const run = db
           .query<{ value: string }, []>("select value from meta where name = 'run_id'")
           .get()?.value
