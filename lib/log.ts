@@ -31,6 +31,9 @@ interface Settings {
 
 const settings: Settings = { level: 'INFO', service: 'factory', file: null, fields: {} }
 
+/** The `trace.id` of a reading and of all that comes of it: its place in the log, `sensor-data/2/4711`. */
+export const traceId = (topic: string, partition: number, offset: number) => `${topic}/${partition}/${offset}`
+
 export const log = {
   /** Called once by each door, after the configuration is read. `fields` go into every line (consumer id …). */
   configure(options: Partial<Settings>): void {

@@ -42,12 +42,7 @@ async function raise(
     const group = members.get(a.alert_id)
     const suppressed = group ? 'group' : why.get(a.alert_id)
     const quiet = { ...(suppressed ? { suppressed } : {}), ...(group ? { group } : {}) }
-    return {
-      topic: alertTopic,
-      key: a.sensor_id,
-      alert_id: a.alert_id,
-      payload: { ...raisedMessage(a), ...quiet },
-    }
+    return messageOf(a, alertTopic, quiet)
   })
   // sent together: nobody waits for an answer between them
   await Promise.all([
@@ -70,15 +65,9 @@ export function isAlone(alarm: RaisedAlarm, groups: GroupRule): boolean {
  * wait for instead of six, which is most of what a busy machine makes them wait.
  */
 export function raisedWith(sql: Sql | Transaction, raised: readonly RaisedAlarm[], alertTopic: string) {
-  const messages = [
-    ...raised.map((a) => ({
-      topic: alertTopic,
-      key: a.sensor_id,
-      alert_id: a.alert_id,
-      payload: raisedMessage(a),
-    })),
-    ...deviceAlerts(raised),
-  ].map((message, n) => ({ ...message, n }))
+  const messages = [...raised.map((a) => messageOf(a, alertTopic)), ...deviceAlerts(raised)].map(
+    (message, n) => ({ ...message, n }),
+  )
   return sql`
     , fresh as (${insertedAlerts(sql, raised, sql`moved`)}),
     journalled as (
@@ -99,6 +88,11 @@ export function raisedWith(sql: Sql | Transaction, raised: readonly RaisedAlarm[
       select pg_notify('outbox', ''), pg_notify('alerts', string_agg(alert_id::text, ','))
       from fresh having count(*) > 0
     )`
+}
+
+/** `quiet`: why nobody is called, where nobody is. */
+function messageOf(a: RaisedAlarm, topic: string, quiet: { suppressed?: string; group?: string } = {}) {
+  return { topic, key: a.sensor_id, alert_id: a.alert_id, payload: { ...raisedMessage(a), ...quiet } }
 }
 
 function journalOf(a: RaisedAlarm) {

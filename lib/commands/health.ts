@@ -3,6 +3,7 @@ import { askStatus } from '../local/control.ts'
 import { localDatabase, monitorUrl, needsRegistry, stateDir } from '../local/plan.ts'
 import { postgresAnswers } from '../local/probe.ts'
 import type { Config } from '../config.ts'
+import { isMissed, type Sink } from '../monitor/sinks.ts'
 import { EXIT } from '../run.ts'
 import { command } from './command.ts'
 
@@ -120,11 +121,11 @@ async function members(url: string, list: string, key: string): Promise<Check[]>
 /** Other destinations of the readings, where there are any; one that left ten minutes ago is no longer missed. */
 async function sinks(url: string): Promise<Check[]> {
   const answer = await ask(`${url}/api/sinks`)
-  const rows = (answer?.body as { sinks?: Record<string, unknown>[] } | undefined)?.sinks ?? []
+  const rows = (answer?.body as { sinks?: Sink[] } | undefined)?.sinks ?? []
   return rows.map((row) => ({
-    name: String(row.sink),
-    ok: row.status === 'active' || (row.status === 'away' && Number(row.updated_age_s) > 600),
-    detail: `${String(row.status)}, ${String(row.lag ?? '?')} messages wait, moved ${Number(row.updated_age_s).toFixed(1)} s ago${row.stopped ? `: ${String(row.stopped)}` : ''}`,
+    name: row.sink,
+    ok: !isMissed(row),
+    detail: `${row.status}, ${row.lag ?? '?'} messages wait, moved ${row.updated_age_s.toFixed(1)} s ago${row.stopped ? `: ${row.stopped}` : ''}`,
     isBase: false,
   }))
 }

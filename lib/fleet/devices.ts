@@ -4,7 +4,7 @@ import type { Reading } from '../reading.ts'
 import type { Micros } from '../time.ts'
 import { createDevice, episodeOf, type Device, type DeviceLimits } from './device.ts'
 import type { Episode } from './episodes.ts'
-import { wallClock, type Clock, type Fleet, type Measured } from './fleet.ts'
+import { wallClock, wentBack, type Clock, type Fleet, type Measured } from './fleet.ts'
 
 export interface DevicesOptions {
   /** same seed and clock, same readings */
@@ -53,7 +53,7 @@ export function createDevices(options: DevicesOptions): Devices {
   const timeOf = (n: number): Micros => Math.floor(n * step)
   const firstFrom = (at: Micros) => Math.ceil(at / step)
   const told: unknown[] = []
-  /** no device waits longer for its turn, unless the clock goes back: then measuring goes on by the new time */
+  /** no device waits longer for its turn */
   const longestMicros = 2 * count * step
 
   function measuredAt(n: number, tell: boolean): Measured<DeviceReadings> {
@@ -88,8 +88,7 @@ export function createDevices(options: DevicesOptions): Devices {
           const from = firstFrom(now - MAX_LATE_MICROS)
           log.warn('devices.readings_missed', { count: from - n, reason: 'the spool took none for too long' })
           n = from
-        } else if (timeOf(n) - now > longestMicros) {
-          log.warn('devices.clock_went_back', { seconds: Math.round((timeOf(n) - now) / 1e6) })
+        } else if (wentBack('devices', timeOf(n), now, longestMicros)) {
           n = firstFrom(now)
         }
         const batch: Measured<DeviceReadings>[] = []

@@ -1,3 +1,4 @@
+import { log } from '../log.ts'
 import type { Identity, Reading } from '../reading.ts'
 import { sleep } from '../run.ts'
 import { nowMicros, type Micros } from '../time.ts'
@@ -47,3 +48,13 @@ export interface Clock {
 }
 
 export const wallClock: Clock = { now: nowMicros, sleep }
+
+/**
+ * The clock was set back: what is due next lies further ahead than anything ever waits. Says so; the fleet goes on by the
+ * new time, or it would measure nothing until the old one is reached again.
+ */
+export function wentBack(fleet: string, due: Micros, now: Micros, longest: Micros): boolean {
+  if (due - now <= longest) return false
+  log.warn(`${fleet}.clock_went_back`, { seconds: Math.round((due - now) / 1e6) })
+  return true
+}

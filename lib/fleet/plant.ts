@@ -4,7 +4,7 @@ import type { SensorType } from '../reading.ts'
 import { SENSOR_TYPES } from '../reading.ts'
 import type { Micros } from '../time.ts'
 import type { Episode, FaultPlan } from './episodes.ts'
-import { wallClock, type Clock, type Fleet, type Measured } from './fleet.ts'
+import { wallClock, wentBack, type Clock, type Fleet, type Measured } from './fleet.ts'
 import { layOut, SENSORS_PER_TYPE, type LayoutOptions } from './layout.ts'
 import { createQueue } from './queue.ts'
 import { createSensor, type Limits, type SimulatedSensor } from './sensor.ts'
@@ -70,7 +70,7 @@ export function createPlant(options: PlantOptions): Plant {
     }),
   )
   const types = new Set(plans.map((plan) => plan.type))
-  /** no sensor waits longer for its turn, unless the clock goes back: then measuring goes on by the new time */
+  /** no sensor waits longer for its turn */
   const longestMicros = 2 * Math.max(...plans.map((plan) => plan.intervalMicros))
 
   /** From a moment on, sensor after sensor as they fall due. */
@@ -119,8 +119,7 @@ export function createPlant(options: PlantOptions): Plant {
             reason: 'the spool took no reading for too long',
           })
           cursor = cursorAt(from, onEpisode)
-        } else if (cursor.due() - now > longestMicros) {
-          log.warn('plant.clock_went_back', { seconds: Math.round((cursor.due() - now) / 1e6) })
+        } else if (wentBack('plant', cursor.due(), now, longestMicros)) {
           cursor = cursorAt(now, onEpisode)
         }
         const batch: Measured[] = []

@@ -2,7 +2,7 @@ import { asReading, encodeHeartbeat, encodeLineReading, FINISHED, type LineReadi
 import { log } from '../log.ts'
 import type { Reading } from '../reading.ts'
 import type { Micros } from '../time.ts'
-import { NO_PAST, wallClock, type Clock, type Fleet, type Measured } from './fleet.ts'
+import { NO_PAST, wallClock, wentBack, type Clock, type Fleet, type Measured } from './fleet.ts'
 import { createQueue } from './queue.ts'
 import { createNoise } from './random.ts'
 import { openOrder, type Order } from './soda-order.ts'
@@ -23,7 +23,7 @@ const READING_S = { least: 2, most: 5 }
 const HEARTBEAT_S = { least: 1, most: 2 }
 /** When the spool blocks, what falls due comes later with its true time; beyond this it never was, and work goes on now. */
 const MAX_LATE_MICROS = 60_000_000
-/** Something falls due sooner, unless the clock goes back: then work goes on by the new time. */
+/** Something always falls due sooner. */
 const LONGEST_MICROS = 10_000_000
 const MAX_SLEEP_MS = 60_000
 const BATCH_GAP_MS = 20
@@ -64,10 +64,8 @@ export function createSoda({
     let queue = createQueue(members.map((member) => member.first(from)))
     while (!signal.aborted && lines.some((line) => !line.isComplete())) {
       const now = clock.now()
-      if (queue.time() - now > LONGEST_MICROS) {
-        log.warn('soda.clock_went_back', { seconds: Math.round((queue.time() - now) / 1e6) })
+      if (wentBack('soda', queue.time(), now, LONGEST_MICROS))
         queue = createQueue(members.map((member) => now + member.pause()))
-      }
       const batch: Sent[] = []
       while (queue.time() <= now) {
         const member = members[queue.first()]

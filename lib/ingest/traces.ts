@@ -1,5 +1,5 @@
 import type { ClearedAlarm, RaisedAlarm, Source } from '../alarm/alarm.ts'
-import { log } from '../log.ts'
+import { log, traceId } from '../log.ts'
 import type { Outputs } from './outputs.ts'
 
 /** What comes in masses is in the tables; the log says how many more there were. */
@@ -18,22 +18,18 @@ export function logAlarms(raised: readonly RaisedAlarm[], cleared: readonly Clea
 
 export function logDeadLetters(letters: Outputs['deadLetters'], topic: string, partition: number): void {
   for (const { message, fault } of letters.slice(0, LINES)) {
-    const place = placeOf({ topic, partition, offset: message.offset })
+    const place = traceId(topic, partition, message.offset)
     log.info('dead_letter.kept', { 'trace.id': place, reason: fault.reason })
   }
   tellMore('dead_letters.more', letters.length - LINES)
 }
 
-export function placeOf({ topic, partition, offset }: Source): string {
-  return `${topic}/${partition}/${offset}`
-}
-
 type Told = Pick<RaisedAlarm, 'sensor_id' | 'rule_id' | 'rule_version' | 'severity'>
 
-function tell(what: 'raised' | 'cleared', alert_id: string, source: Source, alarm: Told): void {
+function tell(what: 'raised' | 'cleared', alert_id: string, at: Source, alarm: Told): void {
   const { sensor_id, rule_id, rule_version, severity } = alarm
   log.info(`alarm.${what}`, {
-    'trace.id': placeOf(source),
+    'trace.id': traceId(at.topic, at.partition, at.offset),
     alert_id,
     sensor_id,
     rule_id,

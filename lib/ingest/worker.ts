@@ -257,7 +257,8 @@ export function createWorker(options: WorkerOptions): Worker {
     gathered = 0
     outputs = createOutputs()
     showing.add(batch.touched)
-    if (batch.spilled.length > 0) pace.force() // What can wait is left to the next batch, once: no alarm waits for it.
+    if (batch.spilled.length > 0) pace.force()
+    // What can wait is left to the next batch, once: no alarm waits for it.
     alone = batch.raised.length > 0 && !alone && !final && !pace.isForced()
     const latest = alone ? [] : showing.take(batch.copy.rows > 0, final)
     const checkpoint = final || (!alone && pace.isDue(position)) ? pace.encode(state) : null

@@ -1,5 +1,5 @@
 import type { Message, RecordMetadata } from 'kafkajs'
-import { log } from '../log.ts'
+import { log, traceId } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import { DeadlineError, sleep } from '../run.ts'
 import type { SpooledMessage } from '../spool/frame.ts'
@@ -175,7 +175,7 @@ export function startSender(options: SenderOptions): Sender {
     acked.end = base + messages.length - 1
     state.reachable = true
     metrics.produced(topic, messages.length, (performance.now() - started) / 1000)
-    log.debug('batch.sent', { 'trace.id': `${topic}/${partition}/${base}`, messages: messages.length })
+    log.debug('batch.sent', { 'trace.id': traceId(topic, partition, base), messages: messages.length })
     return { outcome: 'acked' }
   }
 

@@ -183,7 +183,7 @@ export function monitorUrl(config: Config): string {
 
 /**
  * Bun's allocator looks ten times a second for pages to give back: a fifth of what a process does that has little to do.
- * Every five seconds gives back as much.
+ * Every five seconds is often enough.
  */
 const ALLOCATOR = { MIMALLOC_PURGE_HOLES_MIN_INTERVAL: '5000' }
 

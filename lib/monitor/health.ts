@@ -5,6 +5,8 @@
  */
 export const STALE_AFTER_S = 5
 export const DEAD_AFTER_S = 15
+/** Who went without a goodbye is missed for ten minutes; then the plant has settled without it. */
+export const MISSED_FOR_S = 600
 
 export type ConsumerStatus =
   'starting' | 'active' | 'standby' | 'paused' | 'stopping' | 'stopped' | 'failed' | 'stale' | 'dead'

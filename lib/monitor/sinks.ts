@@ -1,4 +1,5 @@
 import type { Ends } from './cluster.ts'
+import { MISSED_FOR_S } from './health.ts'
 import type { SinkRow } from './questions/sinks.ts'
 
 /**
@@ -36,6 +37,11 @@ export interface SinkPlace {
   owner: string
   updated_at: string
   stopped: string | null
+}
+
+/** Not at work as it should be; one that left some time ago is no longer missed. */
+export function isMissed({ status, updated_age_s }: Pick<Sink, 'status' | 'updated_age_s'>): boolean {
+  return status !== 'active' && !(status === 'away' && updated_age_s >= MISSED_FOR_S)
 }
 
 export function viewSinks(rows: readonly SinkRow[], ends: Ends | null, patienceMs: number): Sink[] {

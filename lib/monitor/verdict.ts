@@ -1,4 +1,5 @@
-import { isAlive } from './health.ts'
+import { isAlive, MISSED_FOR_S } from './health.ts'
+import { isMissed } from './sinks.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /**
@@ -105,9 +106,6 @@ function ofPartitions(s: Facts): Reason[] {
   return reasons
 }
 
-/** A consumer that died without a goodbye is missed for ten minutes; then the plant has settled without it. */
-const MISSED_S = 600
-
 function ofConsumers(s: Facts): Reason[] {
   const list = s.consumers.data
   if (!list || s.consumers.status === 'error') return []
@@ -115,7 +113,7 @@ function ofConsumers(s: Facts): Reason[] {
     return [{ word: 'DOWN', where: 'consumers', text: 'no consumer runs: readings wait in Kafka' }]
   }
   return list.flatMap((c): Reason[] => {
-    if ((c.status === 'dead' || c.status === 'stale') && c.heartbeat_age_s < MISSED_S) {
+    if ((c.status === 'dead' || c.status === 'stale') && c.heartbeat_age_s < MISSED_FOR_S) {
       return [
         {
           word: 'DEGRADED',
@@ -133,7 +131,7 @@ function ofConsumers(s: Facts): Reason[] {
         },
       ]
     }
-    if (c.status === 'failed' && c.heartbeat_age_s < MISSED_S) {
+    if (c.status === 'failed' && c.heartbeat_age_s < MISSED_FOR_S) {
       return [
         {
           word: 'DEGRADED',
@@ -151,7 +149,7 @@ function ofProducers(s: Facts): Reason[] {
   if (!list || s.producers.status === 'error') return []
   const reasons: Reason[] = []
   for (const p of list) {
-    if ((p.status === 'dead' || p.status === 'stale') && p.heartbeat_age_s < MISSED_S) {
+    if ((p.status === 'dead' || p.status === 'stale') && p.heartbeat_age_s < MISSED_FOR_S) {
       reasons.push({
         word: 'DEGRADED',
         where: 'producers',
@@ -163,7 +161,7 @@ function ofProducers(s: Facts): Reason[] {
         where: 'producers',
         text: `producer ${p.producer_id} is blocked: its spool is full`,
       })
-    } else if (p.status === 'failed' && p.heartbeat_age_s < MISSED_S) {
+    } else if (p.status === 'failed' && p.heartbeat_age_s < MISSED_FOR_S) {
       reasons.push({
         word: 'DEGRADED',
         where: 'producers',
@@ -218,7 +216,7 @@ function ofSinks(s: Facts): Reason[] {
   if (s.sinks.status === 'error') return []
   return (s.sinks.data ?? []).flatMap((x): Reason[] => {
     const waits = x.lag === null ? '' : `: ${x.lag} messages wait`
-    if (x.status === 'active' || (x.status === 'away' && x.updated_age_s >= MISSED_S)) return []
+    if (!isMissed(x)) return []
     const text =
       x.status === 'stopped' ? `${x.sink} is stopped: ${x.stopped}` : `${x.sink} is ${x.status}${waits}`
     return [{ word: 'DEGRADED', where: 'sinks', text }]

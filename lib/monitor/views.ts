@@ -77,21 +77,22 @@ export function createViews(current: () => Snapshot, recent: () => Incident[], c
       return fresh
     },
     rememberAlarms(sensorId, alarms) {
-      alarmsOf.delete(sensorId)
-      alarmsOf.set(sensorId, alarms)
-      forgetOldest(alarmsOf)
+      keepNewest(alarmsOf, sensorId, alarms)
     },
     rememberCondition(machineId, condition) {
-      conditionOf.delete(machineId)
-      conditionOf.set(machineId, condition)
-      forgetOldest(conditionOf)
+      keepNewest(conditionOf, machineId, condition)
     },
     rememberRounds(view, rounds) {
-      roundsOf.delete(view)
-      roundsOf.set(view, rounds)
-      forgetOldest(roundsOf)
+      keepNewest(roundsOf, view, rounds)
     },
   }
+}
+
+/** The newest last, and only so many. */
+function keepNewest<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key)
+  map.set(key, value)
+  forgetOldest(map)
 }
 
 function forgetOldest(map: Map<string, unknown>): void {

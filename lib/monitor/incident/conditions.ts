@@ -1,3 +1,5 @@
+import { MISSED_FOR_S } from '../health.ts'
+import { isMissed } from '../sinks.ts'
 import type { Snapshot } from '../snapshot.ts'
 
 /** Something that is wrong as long as it lasts: a member that died, a server that is away, copies that are missing. */
@@ -8,8 +10,6 @@ export interface Condition {
   text: string
 }
 
-/** A member that has been away for ten minutes is no longer missed. */
-const FORGOTTEN_S = 600
 /** Twice the session timeout of the group: a rebalance that takes longer is a fault of its own. */
 const REBALANCE_MS = 20_000
 
@@ -29,7 +29,7 @@ export function conditionsOf(s: Snapshot, known: ReadonlyMap<string, Condition>)
   } else {
     for (const c of s.consumers.data ?? []) {
       const silent = c.status === 'stale' || c.status === 'dead'
-      if (c.heartbeat_age_s >= FORGOTTEN_S) continue
+      if (c.heartbeat_age_s >= MISSED_FOR_S) continue
       // Its connections went with it: it is dead. Still connected and silent: frozen, or busy with something else.
       if (c.status === 'failed' || (silent && !c.connected)) {
         const text = `${c.consumer_id} gave its last sign of life`
@@ -54,7 +54,7 @@ export function conditionsOf(s: Snapshot, known: ReadonlyMap<string, Condition>)
     }
     for (const p of s.producers.data ?? []) {
       const silent = p.status === 'stale' || p.status === 'dead'
-      if (p.heartbeat_age_s >= FORGOTTEN_S) continue
+      if (p.heartbeat_age_s >= MISSED_FOR_S) continue
       if (p.status === 'failed' || (silent && !p.connected)) {
         const text = `producer ${p.producer_id} gave its last sign of life`
         add(`died ${p.producer_id}`, { subject: p.producer_id, kind: 'died', since: p.last_heartbeat, text })
@@ -94,7 +94,7 @@ export function conditionsOf(s: Snapshot, known: ReadonlyMap<string, Condition>)
     add('copies', { subject: 'copies', kind: 'away', since: s.at, text })
   }
   for (const x of s.sinks.status === 'error' ? [] : (s.sinks.data ?? [])) {
-    if (x.status === 'active' || (x.status === 'away' && x.updated_age_s >= FORGOTTEN_S)) continue
+    if (!isMissed(x)) continue
     const kind = x.status === 'away' ? 'died' : 'away'
     const text =
       x.status === 'away'
