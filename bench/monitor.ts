@@ -10,6 +10,7 @@ import { clusterOf, clusterView, kafkaClients } from '../lib/kafka/client.ts'
 import { partitionOf } from '../lib/kafka/partitioner.ts'
 import { startSender } from '../lib/kafka/send.ts'
 import { createMissing, waitForCoordinator } from '../lib/kafka/topics.ts'
+import { MONITOR_RUNTIME } from '../lib/local/plan.ts'
 import { freePorts } from '../lib/local/ports.ts'
 import { startReaper } from '../lib/local/reaper.ts'
 import { startTestKafka, startTestPostgres } from '../lib/local/testbed.ts'
@@ -114,7 +115,7 @@ await run('bench', async () => {
     await waitForCoordinator(view, config.CONSUMER_GROUP, 60_000, new AbortController().signal)
     await view.close()
     for (const n of [1, 2, 3]) start(['consumer.ts'], { CONSUMER_ID: `consumer-${n}` })
-    const monitor = start(['monitor.ts'])
+    const monitor = start(['monitor.ts'], MONITOR_RUNTIME)
     const flow = (rate: number) =>
       start(['producer.ts', '--rate', String(rate)], { SPOOL_DIR: join(dir, `spool-${rate}`) })
     const figures = await measure(config, sql, join(dir, 'spool'), monitor.pid, flow, settings)

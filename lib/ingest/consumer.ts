@@ -209,6 +209,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
 
   function pausedReason(): string | null {
     if (standing.size > 0) return `stopped: ${[...standing].join(', ')}`
+    if (group.away()) return `Kafka: ${group.away()}`
     if (paused) return paused
     const waiting = group.unclaimed().filter((u) => Date.now() - u.since > CLAIM_MS)
     return waiting.length > 0

@@ -1,7 +1,8 @@
-import type { Consumer, EachBatchPayload } from 'kafkajs'
+import type { Consumer, ConsumerGroupJoinEvent, EachBatchPayload } from 'kafkajs'
 import { log } from '../log.ts'
 import { DeadlineError, sleep, withDeadline } from '../run.ts'
-import { list, walk, type Headers, type PlainRecords, type Records } from './records.ts'
+import { newMember, removeMembers } from './member.ts'
+import { recordsOf, type Records } from './records.ts'
 import { clusterView, type ClusterView, type KafkaClients, type PartitionOffsets } from './client.ts'
 
 /**
@@ -26,16 +27,6 @@ export interface PartitionOwner {
   release(topic: string, partition: number): void
   /** true for a claim error after which the partition stands still until a person has decided */
   isFinal(error: unknown): boolean
-}
-
-export interface RawMessage {
-  offset: number
-  appendedAtMs: number
-  key: Buffer | null
-  value: Buffer | null
-  headers: Headers | undefined
-  /** the same headers as they came; missing where nobody kept them */
-  headerBytes?: Buffer
 }
 
 export interface TopicPartition {
@@ -73,7 +64,7 @@ export interface GroupOptions {
   takesPlaceOf: string | null
   owner: PartitionOwner
   onRebalance: (event: Rebalance) => void
-  /** kafkajs has given up, or nothing moves although there is something to read: the process should end and start afresh */
+  /** kafkajs has stopped for good, or nothing moves although there is something to read: only a fresh process helps */
   onDead: (reason: string) => void
 }
 
@@ -82,6 +73,8 @@ export interface Group {
   /** asks for the partition anew after its owner failed to store */
   reclaim(topic: string, partition: number, delayMs: number): void
   assigned(): TopicPartition[]
+  /** out of the group since Kafka does not answer: why. null: in it */
+  away(): string | null
   /** milliseconds since a fetch ended, with or without messages */
   fetchedMsAgo(): number
   /** assigned, but not (yet) taken over: nothing of these is being read */
@@ -93,7 +86,6 @@ export interface Group {
   view: ClusterView
 }
 
-const SESSION_TIMEOUT_MS = 10_000
 const CHUNK = 1000 // messages between two chances to send a heartbeat
 /** a partition that stands still until somebody decides looks this often whether that has happened */
 const ASK_PEOPLE_MS = 10_000
@@ -103,6 +95,10 @@ const SILENCE_MS = 20_000
 /** Kafka would not tell where an assigned partition begins and ends: by then every broker was asked more than once */
 const UNCLAIMED_MS = 30_000
 const WATCH_EVERY_MS = 2000
+/** between two tries to get into the group again; a coordinator that died is replaced within its broker session, 9 s */
+const AGAIN_BACKOFF_MS = [200, 500, 1000, 2000]
+/** one such try: a broker that says nothing (4 s), a second one, and the rebalance (15 s) */
+const AGAIN_MS = 45_000
 
 export function createGroup(options: GroupOptions): Group {
   const { owner, topics } = options
@@ -114,22 +110,25 @@ export function createGroup(options: GroupOptions): Group {
   let rebalanceStartedAt: number | null = null
   let fetchedAt = Date.now()
   let watch: ReturnType<typeof setInterval> | null = null
-  const consumer: Consumer = options.clients.current().consumer({
-    groupId: options.groupId,
-    sessionTimeout: SESSION_TIMEOUT_MS,
-    rebalanceTimeout: 15_000,
-    heartbeatInterval: 1000,
-    maxBytesPerPartition: 256 * 1024,
-    minBytes: 1,
-    maxBytes: 4 * 1024 * 1024,
-    maxWaitTimeInMs: 1000, // a fetch returns with the first byte: longer waits cost nothing but time to notice a pause
-    metadataMaxAge: 4000, // a frozen leader says nothing: who leads now is asked of the others this often
-    allowAutoTopicCreation: false,
-    readUncommitted: false,
-    retry: { retries: 8, initialRetryTime: 200, maxRetryTime: 2000, factor: 0.2, multiplier: 2 },
-  })
+  let away: string | null = null
+  let tries = 0
+  let triedAt = 0
+  let consumer = enroll()
 
-  consumer.on('consumer.group_join', ({ payload }) => {
+  function enroll(): Consumer {
+    return newMember(options.clients, options.groupId, (member) => member === consumer, {
+      joined,
+      rebalancing,
+      fetched: () => (fetchedAt = Date.now()),
+      ended(reason, mayReturn) {
+        if (stopping.signal.aborted) return
+        if (mayReturn) void comeAgain(reason)
+        else options.onDead(`kafkajs gave up: ${reason}`)
+      },
+    })
+  }
+
+  function joined(payload: ConsumerGroupJoinEvent['payload']): void {
     const next = new Map<string, TopicPartition>()
     for (const [topic, partitions] of Object.entries(payload.memberAssignment)) {
       for (const partition of partitions) next.set(`${topic}-${partition}`, { topic, partition })
@@ -154,27 +153,62 @@ export function createGroup(options: GroupOptions): Group {
       isLeader: payload.isLeader,
     })
     rebalanceStartedAt = null
+    away = null
+    tries = 0
     for (const tp of next.values()) void claimLoop(tp, generation, 0)
-  })
-  consumer.on('consumer.rebalancing', ({ payload }) => {
+  }
+
+  function rebalancing(memberId: string, lost: TopicPartition[] = []): void {
     rebalanceStartedAt ??= Date.now()
-    const assigned = [...assignment.values()]
     options.onRebalance({
       type: 'rebalance_start',
       durationMs: null,
-      assigned,
+      assigned: [...assignment.values()],
       gained: [],
-      lost: [],
-      memberId: payload.memberId,
+      lost,
+      memberId,
       isLeader: false,
     })
-  })
-  consumer.on('consumer.fetch', () => {
-    fetchedAt = Date.now()
-  })
-  consumer.on('consumer.crash', ({ payload }) => {
-    if (!stopping.signal.aborted) options.onDead(`kafkajs gave up: ${payload.error.message}`)
-  })
+  }
+
+  async function enter(): Promise<void> {
+    await consumer.connect()
+    if (options.takesPlaceOf !== null) await removeMembers(view, options.groupId, options.takesPlaceOf)
+    await consumer.subscribe({ topics, fromBeginning: true })
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: 3,
+      eachBatch,
+    })
+  }
+
+  /** The broker that answers for the group is away: what was ours is not any more, until we are in again. */
+  async function comeAgain(reason: string): Promise<void> {
+    const lost = [...assignment.values()]
+    assignment = new Map()
+    generation++
+    unclaimed.clear()
+    for (const tp of lost) owner.release(tp.topic, tp.partition)
+    if (away === null) rebalancing('', lost)
+    away = reason
+    log.warn('group.left', { reason, lost, tries })
+    for (let isIn = false; !isIn;) {
+      await sleep(AGAIN_BACKOFF_MS[Math.min(tries++, AGAIN_BACKOFF_MS.length - 1)] ?? 2000, stopping.signal)
+      if (stopping.signal.aborted) return
+      triedAt = Date.now()
+      options.clients.rotate()
+      const mine = (consumer = enroll())
+      try {
+        await enter()
+        isIn = true // or out once more, and the next to come again is on its way
+      } catch (error) {
+        if (mine !== consumer) return
+        away = (error as Error).message
+        void mine.disconnect().catch(() => {})
+      }
+    }
+  }
 
   async function claimLoop(tp: TopicPartition, mine: number, delayMs: number): Promise<void> {
     await sleep(delayMs, stopping.signal)
@@ -222,7 +256,7 @@ export function createGroup(options: GroupOptions): Group {
   }: EachBatchPayload): Promise<void> {
     const { topic, partition } = batch
     const high = Number(batch.highWatermark)
-    const records = recordsOf(batch as Fetched)
+    const records = recordsOf(batch)
     while (records.standing) {
       if (!isRunning() || isStale() || stopping.signal.aborted) return
       const last = await owner.take(topic, partition, records, CHUNK, high)
@@ -239,25 +273,6 @@ export function createGroup(options: GroupOptions): Group {
     }
   }
 
-  /** Best effort: without it the group finds out by itself, ten seconds later. */
-  async function removePredecessors(): Promise<void> {
-    const { groupId, takesPlaceOf } = options
-    if (takesPlaceOf === null) return
-    try {
-      await view.ask('take predecessors out of the group', async (admin) => {
-        const { groups } = await admin.describeGroups([groupId])
-        const theirs = groups.flatMap((g) => g.members).filter((m) => m.clientId === takesPlaceOf)
-        if (theirs.length === 0) return
-        await admin.removeGroupMembers(
-          groupId,
-          theirs.map((m) => m.memberId),
-        )
-      })
-    } catch (error) {
-      log.info('group.predecessors_stay', { error: error as Error })
-    }
-  }
-
   function watchProgress(): void {
     for (const u of unclaimed.values()) {
       if (u.kafka && Date.now() - u.since > UNCLAIMED_MS) {
@@ -266,21 +281,16 @@ export function createGroup(options: GroupOptions): Group {
         )
       }
     }
-    if (Date.now() - fetchedAt > SILENCE_MS) options.onDead(`no fetch has ended for ${SILENCE_MS / 1000} s`)
+    const silentMs = Date.now() - Math.max(fetchedAt, triedAt)
+    if (silentMs > (away === null ? SILENCE_MS : AGAIN_MS)) {
+      options.onDead(away ?? `no fetch has ended for ${SILENCE_MS / 1000} s`)
+    }
   }
 
   return {
     view,
     async start() {
-      await consumer.connect()
-      await removePredecessors()
-      await consumer.subscribe({ topics, fromBeginning: true })
-      await consumer.run({
-        autoCommit: false,
-        eachBatchAutoResolve: false,
-        partitionsConsumedConcurrently: 3,
-        eachBatch,
-      })
+      await enter()
       fetchedAt = Date.now()
       watch = setInterval(watchProgress, WATCH_EVERY_MS)
     },
@@ -297,6 +307,7 @@ export function createGroup(options: GroupOptions): Group {
       void claimLoop(tp, generation, delayMs)
     },
     assigned: () => [...assignment.values()],
+    away: () => away,
     fetchedMsAgo: () => Date.now() - fetchedAt,
     unclaimed: () => [...unclaimed.values()],
     async commit(offsets) {
@@ -317,25 +328,6 @@ export function createGroup(options: GroupOptions): Group {
       await view.close()
     },
   }
-}
-
-/** What kafkajs has beside its documented fields: the offset that it had asked for, and with our patch the bytes. */
-type Fetched = EachBatchPayload['batch'] & { fetchedOffset?: string; records?: PlainRecords }
-
-/** Plain records stay the bytes that they are; what the library has decoded already is taken as it is. */
-function recordsOf(batch: Fetched): Records {
-  const from = Number(batch.fetchedOffset)
-  if (batch.records) return walk(batch.records, from)
-  return list(
-    batch.messages.map((m) => ({
-      offset: Number(m.offset),
-      appendedAtMs: Number(m.timestamp),
-      key: m.key,
-      value: m.value,
-      headers: m.headers,
-    })),
-    from,
-  )
 }
 
 function byTopic(places: TopicPartition[]): { topic: string; partitions: number[] }[] {

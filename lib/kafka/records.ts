@@ -1,8 +1,18 @@
-import type { RawMessage } from './group.ts'
+import type { EachBatchPayload } from 'kafkajs'
 
 /** As kafkajs gives them: an array where a name is repeated; a value may be missing. */
 export type Headers = Record<string, HeaderValue | HeaderValue[] | undefined>
 type HeaderValue = Buffer | string | null
+
+export interface RawMessage {
+  offset: number
+  appendedAtMs: number
+  key: Buffer | null
+  value: Buffer | null
+  headers: Headers | undefined
+  /** the same headers as they came; missing where nobody kept them */
+  headerBytes?: Buffer
+}
 
 /**
  * What one fetch brought of a partition, as it lies in the bytes of the answer: a cursor that stands on one record at a
@@ -47,6 +57,26 @@ interface PlainBatch {
   readonly firstTimestamp: number
   /** where the broker stamps: one time for all */
   readonly appendedAt: number | null
+}
+
+/** What kafkajs has beside its documented fields: the offset that it had asked for, and with our patch the bytes. */
+type Fetched = EachBatchPayload['batch'] & { fetchedOffset?: string; records?: PlainRecords }
+
+/** Plain records stay the bytes that they are; what the library has decoded already is taken as it is. */
+export function recordsOf(batch: EachBatchPayload['batch']): Records {
+  const { fetchedOffset, records } = batch as Fetched
+  const from = Number(fetchedOffset)
+  if (records) return walk(records, from)
+  return list(
+    batch.messages.map((m) => ({
+      offset: Number(m.offset),
+      appendedAtMs: Number(m.timestamp),
+      key: m.key,
+      value: m.value,
+      headers: m.headers,
+    })),
+    from,
+  )
 }
 
 /** `from`: the offset that was asked for. */

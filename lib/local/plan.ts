@@ -123,7 +123,7 @@ function doorParts(config: Config, env: Record<string, string>): Part[] {
     const name = `sink-${sink}`
     return door(config, env, name, 'consumer.ts', metrics, { CONSUMER_ID: name }, ['--sink', sink])
   })
-  const monitor = door(config, env, 'monitor', 'monitor.ts', null, {})
+  const monitor = door(config, env, 'monitor', 'monitor.ts', null, MONITOR_RUNTIME)
   return [
     ...producers,
     ...consumers,
@@ -146,7 +146,7 @@ function door(
   args: string[] = [],
 ): Part {
   const env = {
-    ...ALLOCATOR,
+    ...RUNTIME,
     ...given,
     FLEET: config.FLEET,
     PORT_OFFSET: String(config.PORT_OFFSET),
@@ -185,7 +185,9 @@ export function monitorUrl(config: Config): string {
  * Bun's allocator looks ten times a second for pages to give back: a fifth of what a process does that has little to do.
  * Every five seconds is often enough.
  */
-const ALLOCATOR = { MIMALLOC_PURGE_HOLES_MIN_INTERVAL: '5000' }
+const RUNTIME = { MIMALLOC_PURGE_HOLES_MIN_INTERVAL: '5000' }
+/** The page keeps little and hands out much: its garbage is collected as if the machine had 200 MB. */
+export const MONITOR_RUNTIME = { ...RUNTIME, BUN_JSC_forceRAMSize: '200000000' }
 
 /** Our own variables as they are set now, and the few that any program needs; nothing else leaks into the processes. */
 export function inheritedEnv(): Record<string, string> {

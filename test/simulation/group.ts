@@ -21,6 +21,12 @@ interface Member {
   assigned: Set<number>
   emit(event: string, payload: Record<string, unknown>): void
   assign(partitions: number[]): void
+  /** the coordinator is away: the library gives the membership up, at a moment of its own */
+  giveUp(): void
+}
+
+interface Settings {
+  retry: { restartOnFailure(error: Error): Promise<boolean> }
 }
 
 export function createCoordinator(world: World, logs: Entry[][]) {
@@ -30,8 +36,16 @@ export function createCoordinator(world: World, logs: Entry[][]) {
   let generation = 0
   let pending = false
   let names = 0
+  let awayUntil = 0
 
   watch()
+
+  /** Nobody answers for the group for so long; some members hold out, the others are out. */
+  function vanish(ms: number): void {
+    awayUntil = world.now() + ms
+    for (const m of members.values())
+      if (world.chance(0.8)) world.after(world.between(0, ms), m.process, () => m.giveUp())
+  }
 
   function watch(): void {
     world.after(HEARTBEAT_MS, nature, () => {
@@ -65,7 +79,7 @@ export function createCoordinator(world: World, logs: Entry[][]) {
     })
   }
 
-  function member(ask: Ask) {
+  function member(ask: Ask, { retry }: Settings) {
     const process = world.current()
     const listeners = new Map<string, Listener[]>()
     const paused = new Set<number>()
@@ -91,6 +105,18 @@ export function createCoordinator(world: World, logs: Entry[][]) {
           memberAssignment: { [TOPIC]: partitions },
         })
       },
+      giveUp() {
+        if (!running) return
+        running = false
+        // who could not say goodbye stays in until its session ends
+        if (world.chance(0.5)) members.delete(me.id)
+        void crash()
+      },
+    }
+    async function crash(): Promise<void> {
+      const error = new Error('no answer from the coordinator')
+      const restart = await retry.restartOnFailure(error)
+      me.emit('consumer.crash', { error, restart })
     }
     const heartbeat = () =>
       ask(() => {
@@ -159,6 +185,7 @@ export function createCoordinator(world: World, logs: Entry[][]) {
       connect: () => ask(() => {}),
       subscribe: async () => {},
       async run(options: { eachBatch: (payload: unknown) => Promise<void> }) {
+        if (world.now() < awayUntil) return crash()
         eachBatch = options.eachBatch
         running = true
         members.set(me.id, me)
@@ -187,5 +214,5 @@ export function createCoordinator(world: World, logs: Entry[][]) {
     }
   }
 
-  return { member, rebalance, committed }
+  return { member, rebalance, vanish, committed }
 }

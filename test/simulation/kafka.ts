@@ -143,7 +143,8 @@ export function createCluster(world: World, partitions: number): Cluster {
             topics: [{ name: TOPIC, partitions: logs.map((_, partitionId) => ({ partitionId })) }],
           })),
       }),
-      consumer: () => cluster.coordinator.member(ask),
+      consumer: (settings: Parameters<typeof cluster.coordinator.member>[1]) =>
+        cluster.coordinator.member(ask, settings),
     } as unknown as Kafka
     return { brokers: ['broker'], current: () => kafka, rotate: () => kafka }
   }

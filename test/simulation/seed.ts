@@ -110,7 +110,8 @@ function strike(world: World, cluster: Cluster, server: ReturnType<typeof create
       producer = startProducer(world, cluster, disk, until)
     } else if (dice < 0.7) producer.frozenUntil = world.now() + world.between(50, 6000)
     else if (dice < 0.85) server.killBackends()
-    else cluster.coordinator.rebalance()
+    else if (dice < 0.94) cluster.coordinator.rebalance()
+    else cluster.coordinator.vanish(world.between(100, 9000))
     world.after(world.between(200, 6000), nature, fate)
   }
   world.after(world.between(500, 4000), nature, fate)
