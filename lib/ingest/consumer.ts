@@ -143,9 +143,9 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
         throw error
       }
     },
-    take(topic, partition, records, most, highWatermark) {
+    take(topic, partition, records, most, highWatermark, beat) {
       highs.set(`${topic}-${partition}`, highWatermark)
-      return workerOf(topic, partition).takeRecords(records, most, highWatermark)
+      return workerOf(topic, partition).takeRecords(records, most, highWatermark, beat)
     },
     isBacklogged: (topic, partition) => workerOf(topic, partition).isBacklogged(),
     drained: (topic, partition) => workerOf(topic, partition).drained(),

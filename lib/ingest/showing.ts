@@ -4,6 +4,8 @@ import type { SensorState } from './sensor.ts'
 const WITH_BATCH_MS = 250
 const FEW_SENSORS = 100
 const ALONE_MS = 1000
+/** a statement tells so many and the others wait for the next: after a claim it may be all that the partition has */
+const AT_ONCE = 2000
 
 /** Which sensors' newest readings pages have not been told yet, and when they are. */
 export interface Showing {
@@ -21,16 +23,21 @@ export function createShowing(now: () => number): Showing {
   let toldAt = 0
 
   const isOver = (ms: number) => waiting.size > 0 && now() - toldAt >= ms
+  const aloneMs = () => (waiting.size > AT_ONCE ? WITH_BATCH_MS : ALONE_MS)
 
   return {
     add(sensors) {
       for (const sensor of sensors) waiting.add(sensor)
     },
-    isDue: () => isOver(ALONE_MS),
+    isDue: () => isOver(aloneMs()),
     take(withBatch, final) {
-      if (!final && !isOver(withBatch && waiting.size <= FEW_SENSORS ? WITH_BATCH_MS : ALONE_MS)) return []
-      const told = [...waiting]
-      waiting = new Set()
+      if (!final && !isOver(withBatch && waiting.size <= FEW_SENSORS ? WITH_BATCH_MS : aloneMs())) return []
+      const told: SensorState[] = []
+      for (const sensor of waiting) {
+        if (told.length === AT_ONCE) break
+        told.push(sensor)
+        waiting.delete(sensor)
+      }
       toldAt = now()
       return told
     },

@@ -67,16 +67,26 @@ interface Producer {
 /** a spool that holds readings for longer than this is not emptying */
 const SPOOL_STUCK_MICROS = 3e6
 const CHECK_EVERY_MS = 1000
+/** Each check looks at so many sensors and goes on with the others at the next: however many there are, it takes milliseconds. */
+const SENSORS_A_CHECK = 5000
+/** … and raises or clears so many alarms at most: one transaction, for which the batches wait */
+const ALARMS_A_CHECK = 500
 
 export function createSilenceWatch(options: SilenceOptions): SilenceWatch {
   const { database, topic, partition } = options
   let silent = new Map<string, Silent>()
   let claimedAt = 0
   let checkedAt = 0
+  /** the sensors that this round has not looked at yet */
+  let round: Iterator<SensorState> | null = null
+  /** by which rule book it was last asked whether the rules of open silences still stand */
+  let askedBook = -1
 
   return {
     async claimed() {
       claimedAt = options.now()
+      round = null
+      askedBook = -1
       const rows = await ask(
         'read which sensors are silent',
         database.sql<(Omit<Silent, 'lastAt'> & { last_us: number })[]>`
@@ -92,10 +102,11 @@ export function createSilenceWatch(options: SilenceOptions): SilenceWatch {
       if (nowMs - checkedAt < CHECK_EVERY_MS) return
       checkedAt = nowMs
       const now = nowMs * 1000
-      const cleared = [...silent.values()].flatMap((s) => clearIfBack(s, state))
-      const waiting = candidates(state, now, nowMs - claimedAt, silent)
-      const candidatesHeld = waiting.length === 0 ? [] : await withoutHeld(database.sql, waiting, now)
-      const raised = candidatesHeld.map((c) => raise(c, now))
+      const cleared = clearThoseBack(state)
+      const waiting = candidates(nextOf(state), now, nowMs - claimedAt)
+      const free = waiting.length === 0 ? [] : await withoutHeld(database.sql, waiting, now)
+      const told = free.slice(0, ALARMS_A_CHECK) // the next round finds the others
+      const raised = told.map((c) => raise(c, now))
       if (raised.length === 0 && cleared.length === 0) return
       await storeTransitions(
         database.sql,
@@ -105,13 +116,49 @@ export function createSilenceWatch(options: SilenceOptions): SilenceWatch {
         options.alertTopic,
         state.rules.book.groups,
       )
-      for (const { alert_id } of cleared)
-        for (const s of silent.values()) if (s.alertId === alert_id) silent.delete(s.sensorId)
+      for (const { alert_id, raised: of } of cleared)
+        if (silent.get(of.sensor_id)?.alertId === alert_id) silent.delete(of.sensor_id)
       for (const [i, alarm] of raised.entries()) {
-        const sensor = candidatesHeld[i]?.sensor
+        const sensor = told[i]?.sensor
         if (sensor) silent.set(sensor.reading.sensorId, remembered(alarm, sensor.watermark))
       }
     },
+  }
+
+  function* nextOf(state: PartitionState): Iterable<SensorState> {
+    for (let n = 0; n < SENSORS_A_CHECK; n++) {
+      round ??= state.sensors.values()
+      const { value, done } = round.next()
+      if (done) return void (round = null)
+      yield value
+    }
+  }
+
+  /** Sensors that by their own rhythm should have spoken. */
+  function candidates(sensors: Iterable<SensorState>, now: Micros, settledMs: number): Candidate[] {
+    const found: Candidate[] = []
+    for (const sensor of sensors) {
+      if (!sensor.judged || silent.has(sensor.reading.sensorId) || hasFinished(sensor.reading)) continue
+      for (const [i, rule] of sensor.judged.rules.bound.entries()) {
+        const rhythm = rhythmOf(rule, sensor.judged.slots[i]?.state ?? null)
+        if (!rhythm || rule.rule.kind !== 'silence') continue
+        if (settledMs < rule.rule.settle * 1000) continue
+        const from = silentFrom(rhythm, ruleOf(rule.rule))
+        if (now >= from) found.push({ sensor, rule: { ...rule, rule: rule.rule }, rhythm, from })
+      }
+    }
+    return found
+  }
+
+  function clearThoseBack(state: PartitionState): ClearedAlarm[] {
+    const cleared: ClearedAlarm[] = []
+    const isNewBook = askedBook !== state.rules.version
+    for (const s of silent.values()) {
+      if (cleared.length >= ALARMS_A_CHECK) return cleared
+      cleared.push(...clearIfBack(s, state, isNewBook))
+    }
+    askedBook = state.rules.version
+    return cleared
   }
 
   function raise({ sensor, rule, rhythm }: Candidate, now: Micros): RaisedAlarm {
@@ -153,10 +200,14 @@ export function createSilenceWatch(options: SilenceOptions): SilenceWatch {
     }
   }
 
-  function clearIfBack(s: Silent, state: PartitionState): ClearedAlarm[] {
+  function clearIfBack(s: Silent, state: PartitionState, isNewBook: boolean): ClearedAlarm[] {
     const sensor = state.sensors.get(s.sensorId)
-    const gone = !state.rules.of(topic, sensor?.described ?? NOBODY).bound.some((b) => b.rule.id === s.ruleId)
-    if (!sensor || !(sensor.watermark > s.lastAt || gone)) return []
+    if (!sensor) return []
+    const isBack = sensor.watermark > s.lastAt
+    const gone =
+      (isBack || isNewBook) &&
+      !state.rules.of(topic, sensor.described).bound.some((b) => b.rule.id === s.ruleId)
+    if (!isBack && !gone) return []
     const { reading } = sensor
     return [
       {
@@ -186,8 +237,6 @@ export function createSilenceWatch(options: SilenceOptions): SilenceWatch {
   }
 }
 
-const NOBODY = { sensorId: '', sensorType: '', location: { factorySection: '', machineId: '', zone: '' } }
-
 function remembered(alarm: RaisedAlarm, lastAt: Micros): Silent {
   return {
     alertId: alarm.alert_id,
@@ -198,27 +247,6 @@ function remembered(alarm: RaisedAlarm, lastAt: Micros): Silent {
     severity: alarm.severity,
     lastAt,
   }
-}
-
-/** Sensors that by their own rhythm should have spoken. */
-function candidates(
-  state: PartitionState,
-  now: Micros,
-  settledMs: number,
-  silent: ReadonlyMap<string, Silent>,
-): Candidate[] {
-  const found: Candidate[] = []
-  for (const sensor of state.sensors.values()) {
-    if (!sensor.judged || silent.has(sensor.reading.sensorId) || hasFinished(sensor.reading)) continue
-    for (const [i, rule] of sensor.judged.rules.bound.entries()) {
-      const rhythm = rhythmOf(rule, sensor.judged.slots[i]?.state ?? null)
-      if (!rhythm || rule.rule.kind !== 'silence') continue
-      if (settledMs < rule.rule.settle * 1000) continue
-      const from = silentFrom(rhythm, ruleOf(rule.rule))
-      if (now >= from) found.push({ sensor, rule: { ...rule, rule: rule.rule }, rhythm, from })
-    }
-  }
-  return found
 }
 
 async function withoutHeld(sql: Sql, waiting: Candidate[], now: Micros): Promise<Candidate[]> {

@@ -10,12 +10,12 @@ import { createDecoding } from './decoding.ts'
 import { createIntake } from './intake.ts'
 import { createRulesInForce } from './in-force.ts'
 import { identityOf } from './identity.ts'
-import type { KeyCache } from './keys.ts'
+import { sensorNumbers, type KeyCache } from './keys.ts'
 import type { Range } from './marks.ts'
 import { createNotices } from './notices.ts'
 import { batchesIn, createOutputs, isWorthwhile, type Message, type Outputs } from './outputs.ts'
 import { createProcessor, createState, type PartitionState } from './partition.ts'
-import { prepare } from './prepare.ts'
+import { inSilence, prepare, type Beat } from './prepare.ts'
 import { isShown } from './sensor.ts'
 import { createShowing } from './showing.ts'
 import { createSilenceWatch } from './silent.ts'
@@ -38,7 +38,7 @@ export interface Worker {
   /** moves by these messages; returns before they are stored */
   take(messages: Message[]): Promise<void>
   /** the same for records as they were fetched, at most so many, of a log up to `high`; resolves to the last one's offset */
-  takeRecords(records: Records, most: number, high: number): Promise<number>
+  takeRecords(records: Records, most: number, high: number, beat?: Beat): Promise<number>
   /** rows that wait for the writer: above the bound the caller waits for `drained` */
   isBacklogged(): boolean
   drained(): Promise<void>
@@ -75,7 +75,7 @@ const BACKLOG_BATCHES = 2 // wait while a transaction runs: a few MB a partition
 const SURE_AFTER_MS = 15_000
 
 export function createWorker(options: WorkerOptions): Worker {
-  const { database, keys, clusterId, topic, partition, now } = options
+  const { database, keys, clusterId, topic, partition, consumerId, now } = options
   let owned = false
   /** since when the log has seemed to end before what is stored; null while it does not */
   let endsEarlySince: number | null = null
@@ -86,10 +86,10 @@ export function createWorker(options: WorkerOptions): Worker {
   let outputs: Outputs = createOutputs()
   let topicKey = 0
   const showing = createShowing(now)
+  let numbers = sensorNumbers(keys)
   let writing: Promise<void> | null = null
-  /** messages in outputs, and when the first row of them was taken */
-  let gathered = 0
-  let gatheredAt = 0
+  let gathered = 0 // messages in outputs
+  let gatheredAt = 0 // when the first row of them was taken
   let alone = false // the last batch went without newest values and checkpoint
   const pace = createCheckpointPace(now)
   const suspects = createSuspects()
@@ -99,20 +99,14 @@ export function createWorker(options: WorkerOptions): Worker {
   const inForce = createRulesInForce(options.books, (...activation) => processor.activate(...activation))
   const silence = createSilenceWatch(options)
   const hold = () => (owned ? { epoch, position } : null)
-  const intake = createIntake({ run, take: takeMessages, hold, fail })
-  const notices = createNotices(database, options.consumerId, topic, partition)
+  const intake = createIntake({ run, take: takeMessages, hold, fail, now })
+  const notices = createNotices(database, consumerId, topic, partition)
   const hasForms = options.decode === decodeFactory
   let processor = newProcessor()
 
   function newProcessor() {
-    return createProcessor(
-      state,
-      () => (position < stored ? null : outputs),
-      { topic, partition, topicKey },
-      keys,
-      options.consumerId,
-      hasForms,
-    )
+    const out = () => (position < stored ? null : outputs)
+    return createProcessor(state, out, { topic, partition, topicKey }, numbers, consumerId, hasForms)
   }
 
   /** Every question of a claim may be the one that meets a dead connection. */
@@ -132,10 +126,19 @@ export function createWorker(options: WorkerOptions): Worker {
     const held = owned && position === stored ? { epoch, nextOffset: stored } : null
     owned = false
     if (!held) await keys.load()
+    if (!held) numbers = sensorNumbers(keys)
     const topicNumber = await keys.topic(topic)
     const sure = endsEarlySince !== null && now() - endsEarlySince > SURE_AFTER_MS
-    const by = options.consumerId
-    const taken = await claimPartition(database.sql, clusterId, topic, partition, by, range, held, sure)
+    const taken = await claimPartition(
+      database.sql,
+      clusterId,
+      topic,
+      partition,
+      consumerId,
+      range,
+      held,
+      sure,
+    )
     if (taken.notice) await notices.tell(taken.notice)
     if (taken.state) {
       taken.state.rules = await inForce.load(taken.rules)
@@ -164,17 +167,14 @@ export function createWorker(options: WorkerOptions): Worker {
       log.info('rules.activated', { topic, partition, version: state.rules.version, from_offset: position })
   }
 
-  async function takeMessages(messages: Message[]): Promise<void> {
+  async function takeMessages(messages: Message[], beat: Beat): Promise<void> {
     const mine = epoch
     const wanted = messages.filter((m) => m.offset >= position)
     const { fresh, decoded, pending } = await decoding.decode(wanted)
     const identities = fresh.map((m) => identityOf(m.headers))
+    const where = { keys, numbers: numbers.known, maxSensors: options.maxSensors, state, gaps, beat }
     try {
-      const fetched = await prepare(
-        { keys, maxSensors: options.maxSensors, state, gaps },
-        decoded,
-        identities,
-      )
+      const fetched = await prepare(where, decoded, identities)
       if (fetched.length > 0) pace.force()
       outputs.unspilled.push(...fetched)
     } catch (error) {
@@ -270,7 +270,7 @@ export function createWorker(options: WorkerOptions): Worker {
         checkpoint,
         latest: latest.filter(isShown),
         topicKey,
-        detectedBy: options.consumerId,
+        detectedBy: consumerId,
         alertTopic: options.alertTopic,
         groups: state.rules.book.groups,
       })
@@ -319,9 +319,9 @@ export function createWorker(options: WorkerOptions): Worker {
 
   return {
     claim,
-    take: (messages) => guarded(takeMessages(messages)).then(finish),
-    async takeRecords(records, most, high) {
-      const last = await guarded(intake(records, most))
+    take: (messages) => guarded(takeMessages(messages, inSilence)).then(finish),
+    async takeRecords(records, most, high, beat = inSilence) {
+      const last = await guarded(intake(records, most, beat))
       if (isWorthwhile(outputs, high - position)) finish() // if not, tick() bounds the wait
       return last
     },

@@ -14,13 +14,14 @@ import { clusterView, type ClusterView, type KafkaClients, type PartitionOffsets
 export interface PartitionOwner {
   /** resolves to the offset to read from; rejected claims are tried again, with back-off, until they succeed or the assignment goes */
   claim(topic: string, partition: number, range: PartitionOffsets): Promise<number>
-  /** takes at most so many records; resolves to the offset of the last one */
+  /** takes at most so many records; resolves to the offset of the last one; calls `beat` where it takes longer */
   take(
     topic: string,
     partition: number,
     records: Records,
     most: number,
     highWatermark: number,
+    beat: () => Promise<void>,
   ): Promise<number>
   isBacklogged(topic: string, partition: number): boolean
   drained(topic: string, partition: number): Promise<void>
@@ -257,9 +258,10 @@ export function createGroup(options: GroupOptions): Group {
     const { topic, partition } = batch
     const high = Number(batch.highWatermark)
     const records = recordsOf(batch)
+    const beat = () => heartbeat().catch(() => {}) // the one below says it again
     while (records.standing) {
       if (!isRunning() || isStale() || stopping.signal.aborted) return
-      const last = await owner.take(topic, partition, records, CHUNK, high)
+      const last = await owner.take(topic, partition, records, CHUNK, high, beat)
       while (owner.isBacklogged(topic, partition) && isRunning() && !stopping.signal.aborted) {
         await withDeadline(owner.drained(topic, partition), 1000, 'drain the writer').catch(
           (error: unknown) => {

@@ -175,7 +175,8 @@ export function startConsumer(
     }
     const owner: PartitionOwner = {
       claim: (_, partition, range) => workerOf(partition).claim(range),
-      take: (_, partition, records, most, high) => workerOf(partition).takeRecords(records, most, high),
+      take: (_, partition, records, most, high, beat) =>
+        workerOf(partition).takeRecords(records, most, high, beat),
       isBacklogged: (_, partition) => workerOf(partition).isBacklogged(),
       drained: (_, partition) => workerOf(partition).drained(),
       release: (_, partition) => workers.get(partition)?.release(),

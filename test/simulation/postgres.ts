@@ -193,8 +193,10 @@ export function createServer(world: World, weather: () => Weather): Server {
   }
 
   function connect(): Database {
-    const run = (strings: TemplateStringsArray, ...params: unknown[]) => statement(null, strings, params)
-    const sql = Object.assign(run, { begin: transaction }) as unknown as Sql
+    const tagged = (strings: TemplateStringsArray, ...params: unknown[]) => statement(null, strings, params)
+    const unsafe = (text: string, values: unknown[]) =>
+      run(begin(world.current()), true, { text: plain(text), values })
+    const sql = Object.assign(tagged, { begin: transaction, unsafe }) as unknown as Sql
     return { sql, renewAfter: () => {}, close: async () => {} }
   }
 }
@@ -219,5 +221,9 @@ function composed(strings: TemplateStringsArray, params: unknown[], values: unkn
     else text += `$${values.push(param)}`
     text += strings[i + 1] ?? ''
   }
-  return { text: text.replace(/\s+/g, ' ').trim(), values }
+  return { text: plain(text), values }
+}
+
+function plain(text: string): string {
+  return text.replace(/\s+/g, ' ').trim()
 }

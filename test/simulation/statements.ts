@@ -172,10 +172,17 @@ export function execute(scene: Scene, text: string, params: readonly unknown[], 
       known.map((c) => ({ alert_id: c.alert_id, active: false, suppressed: null, group_id: null })),
     )
   }
-  if (text.startsWith('select * from sensors'))
+  if (text.startsWith('select count(distinct sensor_id)')) {
+    const { length } = tables.sensors
+    return done(null, [{ sensors: length, descriptions: length }])
+  }
+  if (text.startsWith('select d.n, s.sensor_key'))
     return done(
       null,
-      tables.sensors.map((s) => ({ ...s })),
+      json().map(({ n, sensor_id }) => {
+        const known = tables.sensors.find((s) => s.sensor_id === sensor_id)
+        return { n, sensor_key: known?.sensor_key ?? null, is_registered: known !== undefined }
+      }),
     )
   if (text.startsWith('select run_key, run_id from runs'))
     return done(
@@ -188,10 +195,11 @@ export function execute(scene: Scene, text: string, params: readonly unknown[], 
       tables.topics.map((topic, i) => ({ topic_key: i + 1, topic })),
     )
   if (text.startsWith('insert into sensors')) {
-    for (const s of json())
-      if (!tables.sensors.some((known) => known.sensor_id === s.sensor_id))
-        tables.sensors.push({ ...s, sensor_key: tables.sensors.length + 1 })
-    return done(null)
+    const fresh = json()
+      .filter((s) => !tables.sensors.some((known) => known.sensor_id === s.sensor_id))
+      .map((s, i) => ({ ...s, sensor_key: tables.sensors.length + 1 + i }))
+    tables.sensors.push(...fresh)
+    return done(null, fresh)
   }
   if (text.startsWith('insert into runs'))
     return (tables.runs.includes(String(params[0])) || tables.runs.push(String(params[0])), done(null))
