@@ -35,6 +35,7 @@ exit 0 every figure is sound · 1 one is void`
 const NO_RULES = 'groups: { sensors: 3, window: 60s }\nrules: []\n'
 const COLUMNS = `sensor_id text, sensor_type text, measured_at timestamptz, value float8, alert_level text, partition int, log_offset bigint`
 const RUN_MS = 120_000
+const QUIET_MS = 1500
 
 interface Figure {
   perSecond: number
@@ -197,7 +198,9 @@ async function theirs(ground: Ground, peer: Peer, round: number, work: string): 
   return ownDatabase(ground.admin, ground.env.DATABASE_URL, name.replaceAll('-', '_'), async (url, sql) => {
     await sql.unsafe(`create table peer_readings (${COLUMNS})`)
     const used = spent(ground)
+    const { username, password, host, pathname } = new URL(url)
     const child = Bun.spawn(peer.command(work), {
+      ...(peer.cwd ? { cwd: peer.cwd(work) } : {}),
       env: {
         ...process.env,
         ...peer.env,
@@ -206,12 +209,17 @@ async function theirs(ground: Ground, peer: Peer, round: number, work: string): 
         TOPIC: ground.config.SENSOR_TOPIC,
         GROUP: name,
         READINGS: String(readings),
+        JDBC_URL: `jdbc:postgresql://${host}${pathname}`,
+        DATABASE_USER: decodeURIComponent(username),
+        DATABASE_PASSWORD: decodeURIComponent(password),
       },
       stdio: ['ignore', 'ignore', 'inherit'],
     })
     // Bytes of the table instead of a count: to count would cost the server what the peer needs.
     const bytesNow = async () =>
       (await sql<{ n: number }[]>`select pg_relation_size('peer_readings')::bigint as n`)[0]?.n ?? 0
+    const countNow = async () =>
+      (await sql<{ n: number }[]>`select count(*)::bigint as n from peer_readings`)[0]?.n ?? 0
     let ended = false
     void child.exited.then(() => (ended = true))
     let first = 0
@@ -222,11 +230,15 @@ async function theirs(ground: Ground, peer: Peer, round: number, work: string): 
       const at = performance.now()
       if (bytes > 0 && first === 0) first = at
       if (bytes !== last.bytes) last = { bytes, at }
+      // what never ends is counted only when nothing has come for a while
+      if (peer.endless && first > 0 && at - last.at > QUIET_MS && (await countNow()) >= readings) break
       await sleep(20)
     }
+    const byItself = ended
+    const isDone = byItself || (peer.endless === true && performance.now() < until)
     child.kill('SIGKILL')
     const code = await child.exited
-    if (!ended || code !== 0) return `it ended with ${code ?? 'no code'}`
+    if (!isDone || (byItself && code !== 0)) return `it ended with ${code ?? 'no code'}`
     const servers = used()
     const own = Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1e6
     const whole = readings === ground.filled.readings && !peer.hasOwnValues

