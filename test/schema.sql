@@ -55,14 +55,16 @@ create table alerts (
   returned_at timestamp with time zone,
   suppressed text,
   group_id uuid,
+  calls_at timestamp with time zone,
   constraint alerts_pkey PRIMARY KEY (alert_id),
   constraint severity_is_known CHECK ((severity = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text, 'critical'::text]))),
-  constraint suppression_is_known CHECK ((suppressed = ANY (ARRAY['shelved'::text, 'out_of_service'::text, 'group'::text])))
+  constraint suppression_is_known CHECK ((suppressed = ANY (ARRAY['shelved'::text, 'out_of_service'::text, 'group'::text, 'waiting'::text])))
 );
 CREATE INDEX alerts_by_group ON public.alerts USING btree (group_id) WHERE (group_id IS NOT NULL);
 CREATE INDEX alerts_by_sensor ON public.alerts USING btree (sensor_id, "timestamp" DESC);
 CREATE INDEX alerts_by_time ON public.alerts USING btree ("timestamp" DESC);
 CREATE INDEX alerts_open ON public.alerts USING btree ("timestamp" DESC) WHERE (active OR (NOT acknowledged));
+CREATE INDEX alerts_waiting ON public.alerts USING btree (calls_at) WHERE (suppressed = 'waiting'::text);
 grant insert, select, update on alerts to consumer;
 grant select on alerts to monitor;
 grant update (active, cleared_at, acknowledged, acknowledged_at, acknowledged_by, acknowledge_comment, shelved_until, shelved_by, shelve_reason, updated_at, suppressed) on alerts to monitor;

@@ -4,10 +4,11 @@ import { sleep } from '../run.ts'
 import { alarmId } from './id.ts'
 import { returnToService } from './service.ts'
 import { tell } from './tell.ts'
+import { endWaits } from './wait.ts'
 
 /**
  * What happens to alarms by the clock alone: a shelf that has reached its end is lifted, a sensor comes back into
- * service, a producer that is down is one alarm until it is heard again. Every consumer looks; whoever is first does it, the
+ * service, an alarm that has waited for others of its machine calls, a producer that is down is one alarm until it is heard again. Every consumer looks; whoever is first does it, the
  * others find it done.
  */
 export interface CaretakerOptions {
@@ -38,6 +39,7 @@ export async function runCaretaker(options: CaretakerOptions, signal: AbortSigna
 export async function careOnce(options: CaretakerOptions): Promise<void> {
   const [due] = await ask('look for what time has brought', lookForDue(options.database.sql))
   if (due?.shelves) await liftShelves(options)
+  if (due?.waits) await callThoseWhoWaited(options)
   if (due?.sensors) await returnSensors(options)
   if (due?.down) await raiseProducers(options)
   if (due?.back) await clearProducers(options)
@@ -45,8 +47,9 @@ export async function careOnce(options: CaretakerOptions): Promise<void> {
 
 /** One question of every look: mostly there is nothing to do. */
 function lookForDue(sql: Sql) {
-  return sql<{ shelves: boolean; sensors: boolean; down: boolean; back: boolean }[]>`
+  return sql<{ shelves: boolean; waits: boolean; sensors: boolean; down: boolean; back: boolean }[]>`
     select exists (select 1 from alerts where shelved_until <= now() and (active or not acknowledged)) as shelves,
+      exists (select 1 from alerts where suppressed = 'waiting' and calls_at <= now()) as waits,
       exists (select 1 from out_of_service where until <= now()) as sensors,
       exists (${downProducers(sql)}) as down, exists (${backProducers(sql)}) as back`
 }
@@ -65,6 +68,14 @@ async function liftShelves({ database, consumerId, alertTopic }: CaretakerOption
         { transition: 'unshelved', actor: consumerId, reason: 'its time is over', alertTopic },
       )
     }),
+  )
+}
+
+async function callThoseWhoWaited({ database, consumerId, alertTopic }: CaretakerOptions): Promise<void> {
+  const reason = 'its machine has no alarm for all by now'
+  await ask(
+    'call for alarms that have waited',
+    database.sql.begin((tx) => endWaits(tx, null, { actor: consumerId, reason, alertTopic })),
   )
 }
 

@@ -4,12 +4,14 @@ import { parseMicros, type Micros } from '../time.ts'
 import type { RaisedAlarm } from './alarm.ts'
 import { alarmId } from './id.ts'
 import { tell } from './tell.ts'
+import { startWaiting } from './wait.ts'
 
 /**
  * Flood control: a machine that fails makes all its sensors speak; the operator gets one alarm of the machine. From the
  * `sensors`-th sensor of a machine that raises within `window` seconds on (event time) there is a group alarm; alarms
- * of that machine that follow within the window of the newest member belong to it and call nobody. Critical alarms
- * always call. The group ends with its last member.
+ * of that machine that follow within the window of the newest member belong to it and call nobody. Those that came
+ * before it wait (wait.ts), and call nobody either. Only the first critical alarm of a machine whose group is less than
+ * that calls all the same. The group ends with its last member.
  *
  * Sensors of a machine lie in different partitions, so a group is no function of one log: its id comes from the machine
  * and from the alarm that made it, and an advisory lock a machine orders the consumers.
@@ -18,6 +20,14 @@ export interface GroupRule {
   sensors: number
   /** seconds */
   window: number
+  /** seconds that an alarm of a machine with so many sensors waits for the others before it calls; 0: calls at once */
+  wait: number
+}
+
+/** Why nobody is called for a new alarm: columns and message have it. */
+export interface Quiet {
+  suppressed: 'group' | 'waiting'
+  group?: string
 }
 
 export const GROUP_RULE = 'machine.group'
@@ -26,6 +36,7 @@ interface Member {
   alert_id: string
   sensor_id: string
   severity: string
+  suppressed: string | null
   group_id: string | null
   /** which machine, and event time in microseconds */
   machine: string
@@ -37,15 +48,15 @@ const RANK = ['low', 'medium', 'high', 'critical']
 const machineOf = (a: RaisedAlarm) => `${a.location.factory_section}\n${a.location.machine_id}`
 
 /**
- * Which of these new alarms (stored already) belong to a group and call nobody: alarm id → group id. A storm of them
- * asks as few questions as one alarm does: the locks are held until the transaction ends, and others wait for them.
+ * Which of these new alarms (stored already) call nobody, and why. A storm of them asks as few questions as one alarm
+ * does: the locks are held until the transaction ends, and others wait for them.
  */
 export async function formGroups(
   tx: Transaction,
   raised: readonly RaisedAlarm[],
   rule: GroupRule,
   alertTopic: string,
-): Promise<Map<string, string>> {
+): Promise<Map<string, Quiet>> {
   const ours = raised.filter((a) => mayGroup(a, rule))
   if (ours.length === 0) return new Map()
   const names = [...new Set(ours.map((a) => a.location.machine_id))].sort()
@@ -54,32 +65,63 @@ export async function formGroups(
       with ordinality order by ordinality offset 0) n`
   const known = Map.groupBy(await membersNear(tx, ours, names, rule), (m) => m.machine)
   const open = await holdOpen(tx, [...known.values()].flat())
-  const joined: { alert_id: string; group_id: string; suppressed: 'group' | null }[] = []
-  for (const alarm of ours) {
+  const found = ours.map((alarm) => {
     const at = parseMicros(alarm.timestamp)
     const near = (known.get(machineOf(alarm)) ?? []).filter((m) => Math.abs(m.at - at) <= rule.window * 1e6)
+    return { alarm, near, self: near.find((m) => m.alert_id === alarm.alert_id) }
+  })
+  for (const { alarm, near, self } of found) {
     let group = near.find((m) => m.group_id !== null && open.has(m.group_id))?.group_id ?? null
-    if (group === null) {
-      const sensors = [...new Set([...near.map((m) => m.sensor_id), alarm.sensor_id])]
-      if (sensors.length < rule.sensors) continue
-      group = await raiseGroup(tx, alarm, near, sensors, rule, alertTopic)
-      open.add(group)
+    const sensors = [...new Set(near.map((m) => m.sensor_id))]
+    if (group === null && sensors.length >= rule.sensors) {
+      const made = await raiseGroup(tx, alarm, near, sensors, rule, alertTopic)
+      group = made.id
+      open.set(group, made.severity)
       for (const member of near) member.group_id ??= group
     }
-    const self = near.find((m) => m.alert_id === alarm.alert_id)
-    if (self) self.group_id = group
-    joined.push({
-      alert_id: alarm.alert_id,
-      group_id: group,
-      suppressed: alarm.severity === 'critical' ? null : 'group',
-    })
+    if (self) self.group_id ??= group
   }
+  const joined = found.flatMap(({ alarm, self }) => {
+    const group = self?.group_id ?? null
+    if (group === null) return []
+    const isFirstCritical = alarm.severity === 'critical' && open.get(group) !== 'critical'
+    if (isFirstCritical) open.set(group, 'critical')
+    return [{ alert_id: alarm.alert_id, group_id: group, suppressed: isFirstCritical ? null : 'group' }]
+  })
   if (joined.length > 0)
     await tx`update alerts set group_id = j.group_id, suppressed = j.suppressed
       from jsonb_to_recordset(${JSON.stringify(joined)}::text::jsonb)
         as j (alert_id uuid, group_id uuid, suppressed text)
       where alerts.alert_id = j.alert_id`
-  return new Map(joined.flatMap((j) => (j.suppressed ? [[j.alert_id, j.group_id] as const] : [])))
+  const quiet = new Map<string, Quiet>()
+  for (const { alert_id, group_id, suppressed } of joined)
+    if (suppressed) quiet.set(alert_id, { suppressed: 'group', group: group_id })
+  const alone = found.filter(({ self }) => !self?.group_id)
+  if (rule.wait > 0 && alone.length > 0)
+    for (const id of await letWait(tx, alone, names, rule)) quiet.set(id, { suppressed: 'waiting' })
+  return quiet
+}
+
+/** Those at machines that have sensors enough for a group wait for it, and with them those that wait already. */
+async function letWait(
+  tx: Transaction,
+  alone: readonly { alarm: RaisedAlarm; near: readonly Member[] }[],
+  names: readonly string[],
+  rule: GroupRule,
+): Promise<string[]> {
+  const large = await tx<{ machine: string }[]>`
+    select factory_section || E'\\n' || machine_id as machine from sensors
+    where machine_id in (select jsonb_array_elements_text(${JSON.stringify(names)}::text::jsonb))
+    group by factory_section, machine_id having count(distinct sensor_id) >= ${rule.sensors}`
+  const machines = new Set(large.map((row) => row.machine))
+  const waiting = alone.filter(({ alarm }) => machines.has(machineOf(alarm)))
+  if (waiting.length === 0) return []
+  const fresh = waiting.map(({ alarm }) => alarm.alert_id)
+  const others = waiting.flatMap(({ alarm, near }) =>
+    near.filter((m) => m.suppressed === 'waiting' && m.sensor_id !== alarm.sensor_id).map((m) => m.alert_id),
+  )
+  await startWaiting(tx, fresh, [...new Set(others)], rule)
+  return fresh
 }
 
 /** It stands at a machine that has sensors enough. */
@@ -92,7 +134,7 @@ export function mayGroup({ location, sensor_type }: RaisedAlarm, rule: GroupRule
 function membersNear(tx: Transaction, ours: readonly RaisedAlarm[], names: string[], rule: GroupRule) {
   const times = ours.map((a) => a.timestamp).sort((a, b) => parseMicros(a) - parseMicros(b))
   return tx<Member[]>`
-    select alert_id, sensor_id, severity, group_id, location->>'factory_section' || E'\\n' || (location->>'machine_id') as machine,
+    select alert_id, sensor_id, severity, suppressed, group_id, location->>'factory_section' || E'\\n' || (location->>'machine_id') as machine,
       (extract(epoch from "timestamp") * 1e6)::float8 as at
     from alerts
     where active and sensor_type <> 'machine'
@@ -102,29 +144,35 @@ function membersNear(tx: Transaction, ours: readonly RaisedAlarm[], names: strin
     order by "timestamp"`
 }
 
-/** Groups of these members that are open, and stay so until this transaction ends. */
-async function holdOpen(tx: Transaction, members: readonly Member[]): Promise<Set<string>> {
+/** Groups of these members that are open, and stay so until this transaction ends: id → the worst it called for. */
+async function holdOpen(tx: Transaction, members: readonly Member[]): Promise<Map<string, string>> {
   const ids = [...new Set(members.flatMap((m) => m.group_id ?? []))]
-  if (ids.length === 0) return new Set()
-  const rows = await tx<{ alert_id: string }[]>`
-    select alert_id from alerts
+  if (ids.length === 0) return new Map()
+  const rows = await tx<{ alert_id: string; severity: string }[]>`
+    select alert_id, severity from alerts
     where alert_id in (select value::uuid from jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb)) and active
     order by alert_id for update`
-  return new Set(rows.map((row) => row.alert_id))
+  const called = members.filter((m) => m.severity === 'critical' && m.suppressed === null)
+  return new Map(
+    rows.map(({ alert_id, severity }) => [
+      alert_id,
+      called.some((m) => m.group_id === alert_id) ? 'critical' : severity,
+    ]),
+  )
 }
 
 async function raiseGroup(
   tx: Transaction,
   alarm: RaisedAlarm,
-  members: readonly Member[],
+  near: readonly Member[],
   sensors: readonly string[],
   rule: GroupRule,
   alertTopic: string,
-): Promise<string> {
+): Promise<{ id: string; severity: string }> {
   const machine = alarm.location.machine_id
   const source = { topic: alarm.topic, partition: alarm.partition, offset: alarm.offset }
   const id = alarmId(GROUP_RULE, machine, source)
-  const severity = [alarm.severity, ...members.map((m) => m.severity)].reduce((a, b) =>
+  const severity = [alarm.severity, ...near.map((m) => m.severity)].reduce((a, b) =>
     RANK.indexOf(a) >= RANK.indexOf(b) ? a : b,
   )
   const description = `${machine}: ${sensors.length} of its sensors raised alarms within ${rule.window} s: ${sensors.join(', ')}`
@@ -133,7 +181,7 @@ async function raiseGroup(
     rule: { id: GROUP_RULE, version: alarm.rule_version },
     explanation: description,
     sensors,
-    members: [...members.map((m) => m.alert_id), alarm.alert_id],
+    members: near.map((m) => m.alert_id),
     source,
   }
   await tx`
@@ -143,9 +191,12 @@ async function raiseGroup(
       ${JSON.stringify(alarm.location)}::text::jsonb, ${alarm.detected_by}, ${description}, ${GROUP_RULE},
       ${alarm.rule_version}, ${JSON.stringify(why)}::text::jsonb, ${source.topic}, ${source.partition}, ${source.offset})
     on conflict (alert_id) do nothing`
-  await tx`update alerts set group_id = ${id}
-    where alert_id in (select value::uuid from jsonb_array_elements_text(${JSON.stringify(members.map((m) => m.alert_id))}::text::jsonb))
-      and group_id is null`
+  const members = await tx<{ alert_id: string; waited: boolean }[]>`
+    update alerts set group_id = ${id}, calls_at = null,
+      suppressed = case when suppressed = 'waiting' then 'group' else suppressed end
+    where alert_id in (select value::uuid from jsonb_array_elements_text(${JSON.stringify(near.map((m) => m.alert_id))}::text::jsonb))
+      and group_id is null and active
+    returning alert_id, suppressed is not distinct from 'group' as waited`
   await tell(tx, [id], {
     transition: 'raised',
     at: alarm.timestamp,
@@ -153,7 +204,12 @@ async function raiseGroup(
     reason: description,
     alertTopic,
   })
-  return id
+  await tell(
+    tx,
+    members.filter((m) => m.waited).map((m) => m.alert_id),
+    { transition: 'grouped', actor: alarm.detected_by, reason: description, alertTopic },
+  )
+  return { id, severity }
 }
 
 /** Groups whose last member has ended end, too. */

@@ -9,7 +9,8 @@ import { webhook } from './webhook.ts'
  * Tells others of alarms: readers of the outbox beside the relay, each with a cursor of its own. Entries are taken in the
  * order in which they became visible (by transaction, then entry), one at a time: transitions of an alarm arrive in order, each at
  * least once. What cannot be delivered is tried again with back-off and holds up what comes after it; what the receiver
- * refuses for good (4xx) is told as an event and left behind. Suppressed alarms call nobody.
+ * refuses for good (4xx) is told as an event and left behind. Suppressed alarms call nobody; one that waited for others
+ * of its machine (wait.ts) is raised for them in the moment it calls.
  */
 export interface Channel {
   name: string
@@ -107,8 +108,12 @@ export async function deliverPage(
           and payload ? 'state' -- not the events of devices: the alarm itself is told
         order by transaction, entry limit ${PAGE}`,
     )
-    for (const entry of entries) {
+    for (const { payload, ...rest } of entries) {
       if (signal.aborted) break
+      const entry = {
+        ...rest,
+        payload: payload.state === 'called' ? { ...payload, state: 'raised' } : payload,
+      }
       const refused = entry.payload.suppressed === undefined ? await attempt(channel, entry, signal) : null
       const moved = await ask(
         'move the cursor',

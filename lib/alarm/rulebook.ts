@@ -179,9 +179,13 @@ export type RuleOf<Kind extends RuleKind> = Extract<Rule, { kind: Kind }>
 
 export const rulebook = z
   .strictObject({
-    /** so many sensors of one machine that raise within the window are one alarm of the machine */
+    /** so many sensors of one machine that raise within the window are one alarm of the machine; each waits for it */
     groups: z
-      .strictObject({ sensors: z.int().min(2).max(1000).default(3), window: seconds.prefault('60s') })
+      .strictObject({
+        sensors: z.int().min(2).max(1000).default(3),
+        window: seconds.prefault('60s'),
+        wait: seconds.prefault('10s'),
+      })
       .prefault({}),
     rules: z.array(rule).max(2000),
   })

@@ -24,7 +24,7 @@ export interface SensorRules {
 /** Before any book is known nothing is judged. */
 export const NO_RULES: Rules = {
   version: 0,
-  book: { groups: { sensors: 3, window: 60 }, rules: [] },
+  book: { groups: { sensors: 3, window: 60, wait: 10 }, rules: [] },
   of: () => ({ bound: [], levelOf: () => 0, isOutOfRange: () => false }),
   ofMachine: () => null,
 }

@@ -23,7 +23,8 @@ export async function takeOutOfService(
     on conflict (sensor_id) do update set until = excluded.until, by = excluded.by, reason = excluded.reason`
   const quiet = await tx<{ alert_id: string }[]>`
     update alerts set suppressed = 'out_of_service', updated_at = now()
-    where sensor_id = ${sensorId} and (active or not acknowledged) and suppressed is null returning alert_id`
+    where sensor_id = ${sensorId} and (active or not acknowledged)
+      and (suppressed is null or suppressed = 'waiting') returning alert_id`
   await tell(tx, idsOf(quiet), { transition: 'out_of_service', actor: by, reason, alertTopic })
   const message = `${sensorId} is out of service until ${until.toISOString()}, by ${by}: ${reason}`
   await note(tx, 'sensor.out_of_service', message)

@@ -8,7 +8,7 @@ export interface Told {
   /** why, for the journal; null: nobody said */
   reason: string | null
   alertTopic: string
-  /** when it happened in the plant, ISO; default now */
+  /** when it happened in the plant, ISO; default now; raised: the message bears the time of the reading that raised it */
   at?: string
 }
 
@@ -17,7 +17,7 @@ export async function tell(tx: Transaction, ids: readonly string[], told: Told):
   if (ids.length === 0) return
   const list = JSON.stringify(ids)
   const { transition, actor, reason, alertTopic } = told
-  const at = told.at ?? null
+  const at = told.at === 'raised' ? null : (told.at ?? null)
   await tx`
     insert into alert_journal (alert_id, sensor_id, rule_id, transition, at, actor, reason)
     select alert_id, sensor_id, rule_id, ${transition}, coalesce(${at}::timestamptz, now()), ${actor}, ${reason}
@@ -27,14 +27,14 @@ export async function tell(tx: Transaction, ids: readonly string[], told: Told):
     insert into outbox (topic, key, alert_id, payload)
     select ${alertTopic}, sensor_id, alert_id, jsonb_build_object(
       'alert_id', alert_id,
-      'timestamp', to_char(coalesce(${at}::timestamptz, now()) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      'timestamp', to_char(coalesce(${at}::timestamptz, ${told.at === 'raised' ? tx`"timestamp"` : tx`now()`}) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       'sensor_id', sensor_id, 'sensor_type', sensor_type, 'anomaly_type', anomaly_type, 'severity', severity,
       'state', ${transition}::text, 'sensor_value', sensor_value, 'sensor_unit', sensor_unit,
       'sensor_alert_level', sensor_alert_level, 'location', location, 'detected_by', detected_by,
       'description', description, 'late', late,
       'rule', jsonb_build_object('id', rule_id, 'version', rule_version),
       'source', jsonb_build_object('topic', topic, 'partition', partition, 'offset', "offset"))
-      || jsonb_strip_nulls(jsonb_build_object('suppressed', suppressed, 'by', ${actor}::text,
+      || jsonb_strip_nulls(jsonb_build_object('suppressed', suppressed, 'group', group_id, 'by', ${actor}::text,
         'comment', ${reason}::text, 'shelved_until', shelved_until))
     from alerts where alert_id in (select value::uuid from jsonb_array_elements_text(${list}::text::jsonb))
     order by "timestamp"`

@@ -1,8 +1,9 @@
 import type { Sql, Transaction } from '../db/connect.ts'
 import { clearedMessage, raisedMessage, type ClearedAlarm, type RaisedAlarm } from './alarm.ts'
 import { deviceAlerts } from './device-alert.ts'
-import { endGroups, formGroups, mayGroup, type GroupRule } from './group.ts'
+import { endGroups, formGroups, mayGroup, type GroupRule, type Quiet } from './group.ts'
 import { enqueue, notifyAlerts, writeJournal } from './journal.ts'
+import { endWaits } from './wait.ts'
 
 /**
  * Raised and cleared alarms in the caller's transaction: the row, an entry of the journal, the message in the outbox.
@@ -32,17 +33,15 @@ async function raise(
   const why = new Map(rows.map((row) => [row.alert_id, row.suppressed]))
   const fresh = raised.filter((a) => why.has(a.alert_id))
   if (fresh.some((a) => a.latching)) await endOlderLatched(tx, fresh)
-  const members = await formGroups(
+  const quiet = await formGroups(
     tx,
     fresh.filter((a) => why.get(a.alert_id) === null),
     groups,
     alertTopic,
   )
   const messages = fresh.map((a) => {
-    const group = members.get(a.alert_id)
-    const suppressed = group ? 'group' : why.get(a.alert_id)
-    const quiet = { ...(suppressed ? { suppressed } : {}), ...(group ? { group } : {}) }
-    return messageOf(a, alertTopic, quiet)
+    const suppressed = why.get(a.alert_id)
+    return messageOf(a, alertTopic, quiet.get(a.alert_id) ?? (suppressed ? { suppressed } : {}))
   })
   // sent together: nobody waits for an answer between them
   await Promise.all([
@@ -91,7 +90,7 @@ export function raisedWith(sql: Sql | Transaction, raised: readonly RaisedAlarm[
 }
 
 /** `quiet`: why nobody is called, where nobody is. */
-function messageOf(a: RaisedAlarm, topic: string, quiet: { suppressed?: string; group?: string } = {}) {
+function messageOf(a: RaisedAlarm, topic: string, quiet: Quiet | { suppressed?: string } = {}) {
   return { topic, key: a.sensor_id, alert_id: a.alert_id, payload: { ...raisedMessage(a), ...quiet } }
 }
 
@@ -148,6 +147,9 @@ async function clear(tx: Transaction, cleared: readonly ClearedAlarm[], alertTop
       as c (alert_id uuid, cleared_at timestamptz, cleared_offset bigint, peak_value float8)
     where alerts.alert_id = c.alert_id and alerts.active and alerts.returned_at is null
     returning alerts.alert_id, alerts.active, alerts.suppressed, alerts.group_id`
+  const waited = rows.filter((row) => row.suppressed === 'waiting').map((row) => row.alert_id)
+  const actor = cleared[0]?.detected_by ?? ''
+  if (waited.length > 0) await endWaits(tx, waited, { actor, reason: 'it is over already', alertTopic })
   const became = new Map(rows.map((row) => [row.alert_id, row]))
   const done = cleared.filter((c) => became.has(c.alert_id))
   const transition = (id: string) => (became.get(id)?.active ? 'returned' : 'cleared')
@@ -161,8 +163,8 @@ async function clear(tx: Transaction, cleared: readonly ClearedAlarm[], alertTop
     reason: c.description,
   }))
   const messages = done.map((c) => {
-    const suppressed = became.get(c.alert_id)?.suppressed
-    const quiet = suppressed ? { suppressed } : {}
+    const { suppressed, group_id: group } = became.get(c.alert_id) ?? {}
+    const quiet = suppressed && suppressed !== 'waiting' ? { suppressed, ...(group ? { group } : {}) } : {}
     return {
       topic: alertTopic,
       key: c.raised.sensor_id,

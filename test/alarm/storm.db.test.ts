@@ -51,7 +51,7 @@ async function raise(alarms: RaisedAlarm[]): Promise<number> {
         return Reflect.apply(target, self, args)
       },
     })
-    await tellAlarms(counting, alarms, [], 'alerts', { sensors: 3, window: 60 })
+    await tellAlarms(counting, alarms, [], 'alerts', { sensors: 3, window: 60, wait: 10 })
   })
   return asked
 }

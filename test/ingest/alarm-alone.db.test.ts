@@ -68,7 +68,7 @@ function batchOf(raised: RaisedAlarm[], rows: number, isAlone: boolean): Batch {
     topicKey: 1,
     detectedBy: 'consumer-1',
     alertTopic: 'alerts',
-    groups: { sensors: 3, window: 60 },
+    groups: { sensors: 3, window: 60, wait: 10 },
   }
 }
 

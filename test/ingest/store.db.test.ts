@@ -36,7 +36,7 @@ function batchOf(rows: readonly ReadingRow[], change: Partial<Batch['position']>
     topicKey: 1,
     detectedBy: 'consumer-1',
     alertTopic: 'alerts',
-    groups: { sensors: 3, window: 60 },
+    groups: { sensors: 3, window: 60, wait: 10 },
   }
 }
 

@@ -189,7 +189,7 @@ export const alert = z
     shelve_reason: z.string().nullable(),
     latching: z.boolean(),
     returned_at: time.nullable(),
-    suppressed: z.enum(['shelved', 'out_of_service', 'group']).nullable(),
+    suppressed: z.enum(['shelved', 'out_of_service', 'group', 'waiting']).nullable(),
     group_id: z.string().nullable(),
     created_at: time,
     updated_at: time,

@@ -36,7 +36,7 @@ export interface AlertRow {
   latching: boolean
   returned_at: string | null
   /** why nobody is called for it */
-  suppressed: 'shelved' | 'out_of_service' | 'group' | null
+  suppressed: 'shelved' | 'out_of_service' | 'group' | 'waiting' | null
   /** the alarm of its machine that stands for it */
   group_id: string | null
   created_at: string

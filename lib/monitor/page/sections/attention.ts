@@ -74,6 +74,7 @@ const QUIET = {
   shelved: '',
   out_of_service: ', out of service',
   group: ', its machine has one alarm for all',
+  waiting: '',
 }
 
 function stateWords(a: AlertRow, now: number): string {

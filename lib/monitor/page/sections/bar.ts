@@ -62,6 +62,7 @@ export function byAttention(
     'cleared_unacknowledged',
     'active_acknowledged',
   ]
-  const waiting = a.suppressed === null && order.includes(state) ? order.indexOf(state) : order.length
+  const isLoud = a.suppressed === null || a.suppressed === 'waiting'
+  const waiting = isLoud && order.includes(state) ? order.indexOf(state) : order.length
   return waiting * 10 + ['critical', 'high', 'medium', 'low'].indexOf(a.severity)
 }
