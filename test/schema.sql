@@ -578,6 +578,7 @@ create table sink_progress (
   marks bytea,
   marks_version integer not null default 0,
   stopped text,
+  left_at timestamp with time zone,
   constraint sink_progress_pkey PRIMARY KEY (sink, cluster_id, topic, partition),
   constraint plan_lies_ahead CHECK ((planned_to > next_offset))
 ) with (fillfactor=50);

@@ -3,7 +3,7 @@ import { askStatus } from '../local/control.ts'
 import { localDatabase, monitorUrl, needsRegistry, stateDir } from '../local/plan.ts'
 import { postgresAnswers } from '../local/probe.ts'
 import type { Config } from '../config.ts'
-import { isMissed, type Sink } from '../monitor/sinks.ts'
+import { isMissed, tellSink, type Sink } from '../monitor/sinks.ts'
 import { EXIT } from '../run.ts'
 import { command } from './command.ts'
 
@@ -125,7 +125,7 @@ async function sinks(url: string): Promise<Check[]> {
   return rows.map((row) => ({
     name: row.sink,
     ok: !isMissed(row),
-    detail: `${row.status}, ${row.lag ?? '?'} messages wait, moved ${row.updated_age_s.toFixed(1)} s ago${row.stopped ? `: ${row.stopped}` : ''}`,
+    detail: `${tellSink(row)}, moved ${row.updated_age_s.toFixed(1)} s ago`,
     isBase: false,
   }))
 }

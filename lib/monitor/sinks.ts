@@ -4,10 +4,10 @@ import type { SinkRow } from './questions/sinks.ts'
 
 /**
  * A sink (Elasticsearch, S3) as its positions tell it. It has no heartbeat: it is there while it holds a connection to
- * PostgreSQL, and well while what waits for it gets less. `away`: nobody is there; `stopped`: it says itself that it can't
- * go on; `stalled`: it is there, something waits, and nothing has moved for longer than it may wait for company.
+ * PostgreSQL, and well while what waits for it gets less. `left`: it was stopped on purpose, and said goodbye; `away`:
+ * nobody is there, and nobody said so; `stopped`: it says itself that it can't go on; `stalled`: it is there, something waits, and nothing has moved for longer than it may wait for company.
  */
-export type SinkStatus = 'active' | 'stalled' | 'stopped' | 'away'
+export type SinkStatus = 'active' | 'stalled' | 'stopped' | 'away' | 'left'
 
 export interface Sink {
   /** kind and destination, such as s3:sensor-cold */
@@ -25,6 +25,8 @@ export interface Sink {
   updated_age_s: number
   /** why a partition stands still, where one does */
   stopped: string | null
+  /** when the last of it was stopped on purpose, where all of it was */
+  left_at: string | null
   partitions: SinkPlace[]
 }
 
@@ -39,9 +41,16 @@ export interface SinkPlace {
   stopped: string | null
 }
 
-/** Not at work as it should be; one that left some time ago is no longer missed. */
+/** Not at work as it should be; one that was stopped on purpose, or has been away for some time, is no longer missed. */
 export function isMissed({ status, updated_age_s }: Pick<Sink, 'status' | 'updated_age_s'>): boolean {
-  return status !== 'active' && !(status === 'away' && updated_age_s >= MISSED_FOR_S)
+  return status !== 'active' && status !== 'left' && !(status === 'away' && updated_age_s >= MISSED_FOR_S)
+}
+
+/** For people: what it is, and what waits for it. */
+export function tellSink({ status, lag, stopped }: Pick<Sink, 'status' | 'lag' | 'stopped'>): string {
+  const waits = lag === null ? '' : `, ${lag} messages wait`
+  const what = status === 'left' ? 'stopped on purpose' : status
+  return `${what}${waits}${stopped === null ? '' : `: ${stopped}`}`
 }
 
 export function viewSinks(rows: readonly SinkRow[], ends: Ends | null, patienceMs: number): Sink[] {
@@ -55,15 +64,10 @@ function viewSink(sink: string, rows: readonly SinkRow[], ends: Ends | null, pat
   const lags = places.map((p) => p.lag)
   const stopped = rows.find((r) => r.stopped !== null)?.stopped ?? null
   const isStalled = rows.some((r, i) => (lags[i] ?? 0) > 0 && r.updated_age_s * 1000 > patienceMs)
+  const hasLeft = rows.every((r) => r.left_at !== null)
   return {
     sink,
-    status: !rows.some((r) => r.connected)
-      ? 'away'
-      : stopped !== null
-        ? 'stopped'
-        : isStalled
-          ? 'stalled'
-          : 'active',
+    status: statusOf(),
     owners: [...new Set(rows.map((r) => r.owner))].sort(),
     lag: lags.includes(null) ? null : lags.reduce((a: number, b) => a + (b ?? 0), 0),
     stored: sum((r) => r.stored),
@@ -73,7 +77,20 @@ function viewSink(sink: string, rows: readonly SinkRow[], ends: Ends | null, pat
     updated_at: newest.updated_at,
     updated_age_s: newest.updated_age_s,
     stopped,
+    left_at: hasLeft
+      ? (rows
+          .map((r) => r.left_at)
+          .sort()
+          .at(-1) ?? null)
+      : null,
     partitions: places,
+  }
+
+  function statusOf(): SinkStatus {
+    if (hasLeft) return 'left'
+    if (!rows.some((r) => r.connected && r.left_at === null)) return 'away'
+    if (stopped !== null) return 'stopped'
+    return isStalled ? 'stalled' : 'active'
   }
 }
 

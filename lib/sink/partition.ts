@@ -12,7 +12,7 @@ import { log } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import { emptyBatch, take as takeInto, type SinkBatch } from './batch.ts'
 import type { Destination, Refusal } from './destination.ts'
-import { claimSink, moveSink, planBatch, type SinkPlace } from './progress.ts'
+import { claimSink, leaveSink, moveSink, planBatch, type SinkPlace } from './progress.ts'
 
 /**
  * Takes one partition into a destination. The messages of a batch are gathered; then, one batch after the other:
@@ -32,7 +32,7 @@ export interface SinkPartition {
   /** writes what has waited long enough */
   tick(): void
   release(): void
-  /** waits for what is being written; what is only gathered will be read again */
+  /** waits for what is being written, and says goodbye; what is only gathered will be read again */
   close(): Promise<void>
   /** first offset not taken yet; null while it is not ours */
   nextOffset(): number | null
@@ -211,6 +211,10 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
     async close() {
       owned = false
       await writing
+      if (epoch > 0)
+        await leaveSink(database.sql, place, epoch).catch((error: Error) =>
+          log.warn('sink.no_goodbye', { topic, partition, sink: place.sink, error }),
+        )
     },
     nextOffset: () => (owned ? taken : null),
   }

@@ -77,7 +77,7 @@ export async function claimSink(
       insert into sink_progress (sink, cluster_id, topic, partition, next_offset, marks_offset, epoch, owner, claimed_at)
       values (${sink}, ${clusterId}, ${topic}, ${partition}, ${log.low}, ${log.low}, 1, ${owner}, now())
       on conflict (sink, cluster_id, topic, partition) do update set epoch = sink_progress.epoch + 1,
-        owner = excluded.owner, claimed_at = excluded.claimed_at, stopped = null
+        owner = excluded.owner, claimed_at = excluded.claimed_at, stopped = null, left_at = null
       returning next_offset, planned_to, epoch, marks_offset, marks, marks_version`,
   )
   const row = rows[0]
@@ -145,6 +145,14 @@ export async function moveSink(sql: Sql, place: SinkPlace, step: SinkStep): Prom
             ${l.source}, ${l.runId}, ${l.seq})`
       }
     }),
+  )
+}
+
+/** Its owner goes on purpose, and nobody has taken it over yet. */
+export async function leaveSink(sql: Sql, place: SinkPlace, epoch: number): Promise<void> {
+  await ask(
+    'say goodbye to the partition',
+    sql`update sink_progress set left_at = now() where ${ours(sql, place)} and epoch = ${epoch}`,
   )
 }
 

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
 import type { SinkRow } from '../../lib/monitor/questions/sinks.ts'
-import { viewSinks } from '../../lib/monitor/sinks.ts'
+import { isMissed, tellSink, viewSinks } from '../../lib/monitor/sinks.ts'
+import { claimSink, leaveSink } from '../../lib/sink/progress.ts'
 import { STACK_MS } from '../stack.ts'
 import { fillPlant } from './plant.ts'
 import { openRoom, type Room } from './room.ts'
@@ -20,8 +21,10 @@ const row = (over: Partial<SinkRow> = {}): SinkRow => ({
   repeated: 0,
   missing: 0,
   stopped: null,
+  left_at: null,
   ...over,
 })
+const LEFT = '2026-01-01T12:00:01.000Z'
 const ends = (high: number) => new Map([['t', [0, 1].map((partition) => ({ partition, low: 0, high }))]])
 const statusOf = (rows: SinkRow[], high: number) => viewSinks(rows, ends(high), 60_000)[0]?.status
 
@@ -46,8 +49,38 @@ describe('viewSinks()', () => {
       'away',
     ],
     [7, 'one of two processes is left', [row(), row({ partition: 1, connected: false })], 150, 'active'],
+    [8, 'it was stopped on purpose', [row({ connected: false, left_at: LEFT })], 150, 'left'],
+    [9, 'it said goodbye, and its connection is not closed yet', [row({ left_at: LEFT })], 150, 'left'],
+    [
+      10,
+      'one of two was stopped on purpose, the other is at work',
+      [row({ left_at: LEFT, connected: false }), row({ partition: 1 })],
+      150,
+      'active',
+    ],
+    [
+      11,
+      'one of two was stopped on purpose, the other died',
+      [row({ left_at: LEFT, connected: false }), row({ partition: 1, connected: false })],
+      150,
+      'away',
+    ],
   ] as const)('case %i: %s', (_case, _words, rows, high, status) => {
     expect(statusOf([...rows], high)).toBe(status)
+  })
+
+  test('one that was stopped on purpose is not missed, and says what waits; one that died is missed for ten minutes', () => {
+    const one = (over: Partial<SinkRow>) =>
+      viewSinks([row({ connected: false, ...over })], ends(150), 60_000)[0]!
+    const left = one({ left_at: LEFT })
+    expect([isMissed(left), tellSink(left), left.left_at]).toEqual([
+      false,
+      'stopped on purpose, 50 messages wait',
+      LEFT,
+    ])
+    const died = one({})
+    expect([isMissed(died), tellSink(died), died.left_at]).toEqual([true, 'away, 50 messages wait', null])
+    expect(isMissed(one({ updated_age_s: 601 }))).toBe(false)
   })
 
   test('adds up its partitions, and does not guess where the log’s end is unknown', () => {
@@ -96,6 +129,31 @@ describe('sinks on the monitor', () => {
     expect(verdict.reasons).toContainEqual(
       expect.objectContaining({ word: 'DEGRADED', where: 'sinks', text: expect.stringContaining('is away') }),
     )
+  })
+
+  test('one that says goodbye degrades nothing; taken over again, it is at work', async () => {
+    const place = {
+      sink: 'elasticsearch:sensor_readings',
+      clusterId: 'cluster-a',
+      topic: 'sensor-data',
+      partition: 0,
+    }
+    await leaveSink(room.sql, place, 7)
+    await room.sampler.sampleOnce()
+    expect((await room.json('/api/sinks')).sinks[0].status).toBe('away') // an epoch that is over says nothing
+    await leaveSink(room.sql, place, 1)
+    await room.sampler.sampleOnce()
+    await room.sampler.sampleOnce()
+    expect((await room.json('/api/sinks')).sinks[0]).toMatchObject({
+      status: 'left',
+      left_at: expect.any(String),
+    })
+    const { verdict } = await room.json('/api/system-status')
+    expect(verdict.reasons.filter((r: any) => r.where === 'sinks')).toEqual([])
+    expect(await (await room.get('/')).text()).toContain('stopped on purpose')
+    await claimSink(room.sql, place, 'sink-elasticsearch', { low: 0, high: 1000 })
+    const [claimed] = await room.sql`select left_at from sink_progress where sink = ${place.sink}`
+    expect(claimed!.left_at).toBeNull()
   })
 
   test('the page shows them', async () => {

@@ -122,3 +122,17 @@ test('documents are found by their quantity, and name their place in the log', a
   })
   expect(hit?._id).toBe(`${hit?._source.topic}+${hit?._source.partition}+${hit?._source.offset}`)
 })
+
+test('killed it says nothing; stopped on purpose it says goodbye to every partition', async () => {
+  const gone = () => plant.sql<{ left: boolean }[]>`
+    select left_at is not null as left from sink_progress where sink like 's3:%'`
+  await untilMoved('s3')
+  expect((await gone()).some((row) => row.left)).toBe(false)
+  sinks.s3.kill('SIGKILL')
+  expect((await gone()).some((row) => row.left)).toBe(false)
+  await untilMoved('s3')
+  await sinks.s3.stop()
+  const rows = await gone()
+  expect(rows.length).toBeGreaterThan(0)
+  expect(rows.every((row) => row.left)).toBe(true)
+}, 200_000)

@@ -20,7 +20,7 @@ export const sinkList = sectionState
     sinks: z.array(
       z.object({
         sink: z.string().meta({ description: 'kind and destination' }),
-        status: z.enum(['active', 'stalled', 'stopped', 'away']),
+        status: z.enum(['active', 'stalled', 'stopped', 'away', 'left']),
         owners: z.array(z.string()),
         lag: amount.nullable().meta({ description: 'messages waiting' }),
         stored: amount,
@@ -30,6 +30,7 @@ export const sinkList = sectionState
         updated_at: time,
         updated_age_s: amount,
         stopped: z.string().nullable().meta({ description: 'why it stands still, where it does' }),
+        left_at: time.nullable().meta({ description: 'when it was stopped on purpose' }),
         partitions: z.array(place),
       }),
     ),

@@ -9,6 +9,7 @@ const TONES: Record<SinkStatus, Tone> = {
   stalled: 'critical',
   stopped: 'critical',
   away: 'stale',
+  left: 'stale',
 }
 
 /** Other destinations of the same readings, where there are any. */
@@ -27,7 +28,10 @@ export function sinks(s: Snapshot, now: number): Element | null {
         key: x.sink,
         cells: [
           x.sink,
-          [status(TONES[x.status], x.status), x.stopped ? h('small', null, ` ${x.stopped}`) : null],
+          [
+            status(TONES[x.status], x.status === 'left' ? 'stopped on purpose' : x.status),
+            x.stopped ? h('small', null, ` ${x.stopped}`) : null,
+          ],
           x.owners.join(', '),
           number(x.lag),
           number(x.stored),
