@@ -3,8 +3,11 @@ import { parseBook, type RuleBook } from '../alarm/rulebook.ts'
 import { createRules } from '../alarm/rules.ts'
 import { parseConfig } from '../config.ts'
 import { ask, closeSql, connect, type Sql } from '../db/connect.ts'
+import { PRODUCER_RULE } from '../alarm/caretaker.ts'
 import { NOT_LIVE } from '../ingest/flags.ts'
-import { rehearse, type Told } from '../ingest/offline.ts'
+import { readHindsight } from '../ingest/hindsight.ts'
+import { rehearse, type Suspicion, type Told } from '../ingest/offline.ts'
+import { isHeld } from '../ingest/silent.ts'
 import type { Reading } from '../reading.ts'
 import { EXIT, Stop } from '../run.ts'
 import { formatMicros, type Micros } from '../time.ts'
@@ -19,10 +22,12 @@ const HELP = `bun run backtest: what a rule book would have raised on stored rea
   --json
 
 Detectors begin without memory at the first reading looked at: the first hour of learning rules is their learning. Silence is
-asked for at each reading of the others.
+asked for every second, as the consumers do, and held back as it was then: while a partition had just been taken over, and
+while it lagged, and while the producer was known to be down.
 exit 0 · 2 usage · 69 PostgreSQL is not there · 78 the book has faults`
 
 const PAGE = 5000
+const SECOND = 1e6
 
 await command({
   help: HELP,
@@ -84,9 +89,12 @@ interface StoredReading {
   machine_id: string
   zone: string
   at: Micros
+  received: Micros
   value: number
   quality: number
   topic: string
+  partition: number
+  run_id: string | null
 }
 
 async function tryOn(
@@ -96,23 +104,41 @@ async function tryOn(
   sensor: string | null,
 ): Promise<{ told: Told[]; readings: number }> {
   const rules = createRules(1, book)
+  const past = await readHindsight(sql, hours, PRODUCER_RULE)
   const topics = new Map<string, ReturnType<typeof rehearse>>()
   let readings = 0
+  /** the wall clock of then, and when the next batch comes */
+  let clock = Infinity
+  let next = Infinity
+  const passUntil = (until: Micros) => {
+    next = until
+    for (; clock + SECOND <= until; clock += SECOND) for (const one of topics.values()) one.passed(clock)
+  }
+  /** the consumer's own reasons to call nobody silent, as of then */
+  const heldIn = (topic: string) => (s: Suspicion, now: Micros) =>
+    past.claimedNext(topic, s.partition, now) <= next || // nobody was there to listen
+    now < past.claimedAt(topic, s.partition, now) + s.settle ||
+    past.hasLagged(topic, s.partition, now) ||
+    isHeld(s, s.runId === null ? undefined : past.producer(s.runId, now), now)
   const rows = sql<StoredReading[]>`
     select s.sensor_id, s.sensor_type, s.unit, s.factory_section, s.machine_id, s.zone,
-      extract(epoch from r.measured_at)::float8 * 1e6 as at, r.value, r.quality::float8 as quality, t.topic
-    from readings r join sensors s using (sensor_key) join topics t using (topic_key)
+      extract(epoch from r.measured_at)::float8 * 1e6 as at,
+      extract(epoch from r.received_at)::float8 * 1e6 as received, r.value, r.quality::float8 as quality, t.topic,
+      r.partition, u.run_id
+    from readings r join sensors s using (sensor_key) join topics t using (topic_key) left join runs u using (run_key)
     where r.received_at > now() - ${`${hours} hours`}::interval and r.flags & ${NOT_LIVE}::int = 0
       and (${sensor}::text is null or s.sensor_id = ${sensor})
-    order by r.measured_at, r.partition, r."offset"`
+    order by r.received_at, r.partition, r."offset"`
   for await (const page of rows.cursor(PAGE))
     for (const row of page) {
       let rehearsal = topics.get(row.topic)
-      if (!rehearsal) topics.set(row.topic, (rehearsal = rehearse(rules, row.topic)))
-      rehearsal.passed(row.at)
-      rehearsal.take(readingOf(row))
+      if (!rehearsal) topics.set(row.topic, (rehearsal = rehearse(rules, row.topic, heldIn(row.topic))))
+      clock = Math.min(clock, row.received)
+      passUntil(row.received)
+      rehearsal.take(readingOf(row), { partition: row.partition, runId: row.run_id })
       readings++
     }
+  passUntil(past.listenedUntil)
   const told = [...topics.values()].flatMap((r) => r.told()).sort((a, b) => a.at - b.at)
   return { told, readings }
 }

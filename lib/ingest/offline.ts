@@ -17,19 +17,42 @@ export interface Told {
   description: string
 }
 
+/** Which way a reading came. */
+export interface Way {
+  partition: number
+  /** of its producer; null: it names none */
+  runId: string | null
+}
+
+/** Somebody would be called silent: from when on, how long it may say nothing, how long we must have listened (µs). */
+export interface Suspicion extends Way {
+  from: Micros
+  patience: Micros
+  settle: Micros
+}
+
 /**
  * The consumer's own judgement of readings, without Kafka and PostgreSQL: what a rule book would have raised. Readings come
- * in order of time; silence is asked for as time goes by.
+ * in order of time; silence is asked for as time goes by, a second apart as the consumer does, and `isHeld` may object.
  */
 export interface Rehearsal {
-  take(reading: Reading): void
+  take(reading: Reading, way?: Way): void
   /** it is this late now: who should have spoken? */
   passed(now: Micros): void
   told(): Told[]
 }
 
-export function rehearse(rules: Rules, topic: string): Rehearsal {
+const NO_WAY: Way = { partition: 0, runId: null }
+const CHECK_EVERY = 1e6
+
+export function rehearse(
+  rules: Rules,
+  topic: string,
+  isHeld: (suspicion: Suspicion, now: Micros) => boolean = () => false,
+): Rehearsal {
   const sensors = new Map<string, SensorState>()
+  const ways = new Map<string, Way>()
+  let checkedAt = -Infinity
   const silent = new Map<string, Told>()
   const open = new Map<string, Told>()
   const all: Told[] = []
@@ -55,13 +78,14 @@ export function rehearse(rules: Rules, topic: string): Rehearsal {
   }
 
   return {
-    take(reading) {
+    take(reading, way = NO_WAY) {
       let sensor = sensors.get(reading.sensorId)
       if (!sensor) sensors.set(reading.sensorId, (sensor = createSensor(reading, 0)))
       if (reading.measuredAt < sensor.watermark) return
       const judged = judgedBy(sensor, rules, topic, () => {})
       const level = judged.rules.levelOf(reading.value)
       const source = { topic, partition: 0, offset: offset++ }
+      ways.set(reading.sensorId, way)
       sensor.watermark = reading.measuredAt
       sensor.reading = reading
       const sample = { at: reading.measuredAt, value: reading.value, quality: reading.quality }
@@ -80,12 +104,18 @@ export function rehearse(rules: Rules, topic: string): Rehearsal {
       silent.delete(reading.sensorId)
     },
     passed(now) {
+      if (now - checkedAt < CHECK_EVERY) return
+      checkedAt = now
       for (const [sensorId, sensor] of sensors) {
         if (silent.has(sensorId) || !sensor.judged) continue
         for (const [i, bound] of sensor.judged.rules.bound.entries()) {
           const rhythm = rhythmOf(bound, sensor.judged.slots[i]?.state ?? null)
-          if (!rhythm || bound.rule.kind !== 'silence' || now < silentFrom(rhythm, ruleOf(bound.rule)))
-            continue
+          if (!rhythm || bound.rule.kind !== 'silence') continue
+          const from = silentFrom(rhythm, ruleOf(bound.rule))
+          if (now < from) continue
+          const patience = from - sensor.watermark
+          const settle = bound.rule.settle * 1e6
+          if (isHeld({ ...(ways.get(sensorId) ?? NO_WAY), from, patience, settle }, now)) continue
           const told = {
             sensorId,
             ruleId: bound.rule.id,

@@ -18,7 +18,8 @@ import { storeTransitions, type Position } from './store.ts'
  * seen, and it is written in a transaction of its own under the partition's fence. The next reading clears it.
  *
  * Nobody is called silent while this consumer settles or lags, nor when the producer was not heard after the moment at
- * which the sensor should have spoken (it is down: one alarm for it), keeps unsent readings, or has finished.
+ * which the sensor should have spoken (it is down: one alarm for it), started too short a while ago for the sensor to have
+ * spoken since, keeps unsent readings, or has finished. A backtest asks the same of the past (hindsight.ts).
  */
 export interface SilenceWatch {
   /** the partition is ours: which silences are open? */
@@ -54,12 +55,14 @@ interface Candidate {
   rule: BoundRule & { rule: RuleOf<'silence'> }
   rhythm: SilenceState
   from: Micros
+  /** how long it may say nothing: `from` less its last reading */
+  patience: Micros
 }
 
-interface Producer {
-  run_id: string
+export interface ProducerSeen {
   status: string
   heartbeat_us: number
+  started_us: number
   /** of the oldest reading that it could not send yet */
   spooled_us: number | null
 }
@@ -144,7 +147,8 @@ export function createSilenceWatch(options: SilenceOptions): SilenceWatch {
         if (!rhythm || rule.rule.kind !== 'silence') continue
         if (settledMs < rule.rule.settle * 1000) continue
         const from = silentFrom(rhythm, ruleOf(rule.rule))
-        if (now >= from) found.push({ sensor, rule: { ...rule, rule: rule.rule }, rhythm, from })
+        const patience = from - sensor.watermark
+        if (now >= from) found.push({ sensor, rule: { ...rule, rule: rule.rule }, rhythm, from, patience })
       }
     }
     return found
@@ -252,19 +256,24 @@ function remembered(alarm: RaisedAlarm, lastAt: Micros): Silent {
 async function withoutHeld(sql: Sql, waiting: Candidate[], now: Micros): Promise<Candidate[]> {
   const rows = await ask(
     'ask how the producers are',
-    sql<Producer[]>`
+    sql<(ProducerSeen & { run_id: string })[]>`
       select run_id, status, extract(epoch from last_heartbeat)::float8 * 1e6 as heartbeat_us,
+        extract(epoch from started_at)::float8 * 1e6 as started_us,
         case when spooled > 0 then extract(epoch from oldest_spooled_at)::float8 * 1e6 end as spooled_us
       from producer_health`,
   )
   const producers = new Map(rows.map((row) => [row.run_id, row]))
-  return waiting.filter((c) => !isHeld(c.from, producers.get(c.sensor.runId ?? ''), now))
+  return waiting.filter((c) => !isHeld(c, producers.get(c.sensor.runId ?? ''), now))
 }
 
 /** Why nobody may say that a sensor is silent: see SilenceWatch. A producer that nobody knows says nothing for or against it. */
-export function isHeld(silentSince: Micros, producer: Producer | undefined, now: Micros): boolean {
+export function isHeld(
+  { from, patience }: Pick<Candidate, 'from' | 'patience'>,
+  producer: ProducerSeen | undefined,
+  now: Micros,
+): boolean {
   if (!producer) return false
   if (['finished', 'stopped', 'stopping', 'failed', 'starting'].includes(producer.status)) return true
-  if (producer.heartbeat_us < silentSince) return true
+  if (producer.heartbeat_us < from || producer.started_us + patience > now) return true
   return producer.spooled_us !== null && producer.spooled_us < now - SPOOL_STUCK_MICROS
 }
