@@ -3,7 +3,7 @@ import { baseline } from '../detect/baseline.ts'
 import { change } from '../detect/change.ts'
 import type { Detector, Sample, Verdict } from '../detect/detector.ts'
 import { deviation } from '../detect/deviation.ts'
-import { energy } from '../detect/energy.ts'
+import { energy, type EnergyRule } from '../detect/energy.ts'
 import { limits, type LimitRule } from '../detect/limits.ts'
 import { physical } from '../detect/physical.ts'
 import { quality } from '../detect/quality.ts'
@@ -72,18 +72,7 @@ export function bind(rule: SensorRule, version: number): BoundRule {
         true,
       )
     case 'energy':
-      return bound(
-        rule,
-        version,
-        energy,
-        {
-          threshold: rule.threshold,
-          leastShare: rule.least_share,
-          pricePerKwh: rule.price_per_kwh,
-          utcOffsetMinutes: rule.utc_offset_minutes,
-        },
-        true,
-      )
+      return bound(rule, version, energy, energyOf(rule), true)
     case 'silence':
       return bound(rule, version, silence, silenceOf(rule), false)
   }
@@ -92,6 +81,15 @@ export function bind(rule: SensorRule, version: number): BoundRule {
 export function limitOf(rule: RuleOf<'limit'>): LimitRule {
   const { side, limit, exclusive, deadband, on_delay: on, off_delay: off } = rule
   return { side, limit, exclusive, deadband, on, off }
+}
+
+export function energyOf(rule: RuleOf<'energy'>): EnergyRule {
+  return {
+    threshold: rule.threshold,
+    leastShare: rule.least_share,
+    pricePerKwh: rule.price_per_kwh,
+    utcOffsetMinutes: rule.utc_offset_minutes,
+  }
 }
 
 /** So many readings in a row at or beyond the limit: a limit with an on-delay that is never less than two. */

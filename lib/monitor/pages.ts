@@ -22,9 +22,10 @@ import { listMachines } from './questions/machines.ts'
 import { listAlarms, oneAlarm } from './questions/alarm-list.ts'
 import { journalOf } from './questions/journal.ts'
 import { deadLettersByReason, listDeadLetters } from './questions/logbook.ts'
+import { OUTLOOK_FRESH_MS, outlooks } from './questions/outlook.ts'
 import { bookOfVersion, listVersions, ruleHistory } from './questions/rules.ts'
 import type { Recall } from './recall.ts'
-import type { Snapshot } from './snapshot.ts'
+import type { Sensor, Snapshot } from './snapshot.ts'
 import { viewOfLine, type Views } from './views.ts'
 import { whoOf } from './who/identity.ts'
 
@@ -60,6 +61,14 @@ export function servePages(app: Hono, options: PageOptions): void {
     )
   }
 
+  async function rememberOutlook(view: string, isOn: (x: Sensor) => boolean): Promise<void> {
+    const sensors = (current().sensors.data ?? []).filter(isOn)
+    views.rememberOutlook(
+      view,
+      await recall(`outlook ${view}`, () => outlooks(sql(), sensors), OUTLOOK_FRESH_MS),
+    )
+  }
+
   app.get('/', (c) => {
     const { view } = parseQuery(c, z.object({ view: z.enum(['full', 'wall']).default('full') }))
     return live(c, 'Plant monitor', view === 'wall' ? 'wall' : 'overview')
@@ -84,6 +93,7 @@ export function servePages(app: Hono, options: PageOptions): void {
         }),
       ),
     )
+    await rememberOutlook(`sensor:${id}`, (x) => x.sensor_id === id)
     return live(c, id, `sensor:${id}`)
   })
   app.get('/machines/:machine_id', async (c) => {
@@ -91,6 +101,7 @@ export function servePages(app: Hono, options: PageOptions): void {
     const id = nameOf(c.req.param('machine_id'))
     const { data, ...state } = await recall('machines', () => listMachines(sql()), 1000)
     views.rememberCondition(id, { ...state, data: data?.find((m) => m.machine_id === id) ?? null })
+    await rememberOutlook(`machine:${id}`, (x) => x.machine_id === id)
     return live(c, id, `machine:${id}`)
   })
   app.get('/lines/:factory_id/:sensor_id/:soda_name', async (c) => {

@@ -1,3 +1,4 @@
+import type { Outlook } from './outlook.ts'
 import type { AlertRow } from './questions/alerts.ts'
 import { createChannel, type Channel } from './page/channel.ts'
 import type { Incident } from './incident/incident.ts'
@@ -25,6 +26,8 @@ export interface Views {
   rememberAlarms(sensorId: string, alarms: Section<AlertRow[]>): void
   /** the condition of a machine as a whole, as of the newest visit */
   rememberCondition(machineId: string, condition: Section<MachineRow>): void
+  /** where its sensors are going, by the name of the view */
+  rememberOutlook(view: string, outlook: Section<Outlook[]>): void
   /** the same of a line's page, by the name of the view */
   rememberRounds(view: string, rounds: Section<ProductionLine[]>): void
 }
@@ -39,6 +42,7 @@ export function createViews(current: () => Snapshot, recent: () => Incident[], c
   const channels = new Map<string, Channel>()
   const alarmsOf = new Map<string, Section<AlertRow[]>>()
   const conditionOf = new Map<string, Section<MachineRow>>()
+  const outlookOf = new Map<string, Section<Outlook[]>>()
   const roundsOf = new Map<string, Section<ProductionLine[]>>()
 
   const renderOf = (name: string): (() => Element) | null => {
@@ -55,9 +59,10 @@ export function createViews(current: () => Snapshot, recent: () => Incident[], c
     if (line) return () => linePage(current(), line, roundsOf.get(name) ?? absent())
     const sensors = current().sensors.data ?? []
     if (kind === 'machine' && sensors.some((x) => x.machine_id === id))
-      return () => machinePage(current(), id, conditionOf.get(id) ?? absent())
+      return () =>
+        machinePage(current(), id, conditionOf.get(id) ?? absent(), outlookOf.get(name) ?? absent())
     if (kind === 'sensor' && sensors.some((x) => x.sensor_id === id)) {
-      return () => sensorPage(current(), id, alarmsOf.get(id) ?? absent())
+      return () => sensorPage(current(), id, alarmsOf.get(id) ?? absent(), outlookOf.get(name) ?? absent())
     }
     return null
   }
@@ -81,6 +86,9 @@ export function createViews(current: () => Snapshot, recent: () => Incident[], c
     },
     rememberCondition(machineId, condition) {
       keepNewest(conditionOf, machineId, condition)
+    },
+    rememberOutlook(view, outlook) {
+      keepNewest(outlookOf, view, outlook)
     },
     rememberRounds(view, rounds) {
       keepNewest(roundsOf, view, rounds)

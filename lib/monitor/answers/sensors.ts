@@ -51,8 +51,23 @@ export const sensorList = sectionState
   .extend({ sensors: z.array(sensor), total: z.number(), next_cursor: z.string().nullable() })
   .meta({ id: 'SensorList' })
 
+const outlook = z
+  .object({
+    sensor_id: z.string(),
+    kind: z.enum(['vibration', 'energy']),
+    text: z.string(),
+    zone: z.enum(['A', 'B', 'C', 'D']).nullable(),
+    next_zone: z.enum(['A', 'B', 'C', 'D']).nullable(),
+    days_to_next_zone: maybe.meta({ description: 'at the pace of the last three days' }),
+    kwh_last_day: maybe,
+    cost_last_day: maybe.meta({ description: 'where a price is set' }),
+    excess_kwh: maybe.meta({ description: 'beyond the usual of its hours of the week, while that lasts' }),
+    excess_cost: maybe,
+  })
+  .meta({ id: 'Outlook' })
+
 export const oneSensor = sectionState
-  .extend({ sensor: sensor.nullable(), alarms: z.array(alert) })
+  .extend({ sensor: sensor.nullable(), outlook: z.array(outlook), alarms: z.array(alert) })
   .meta({ id: 'OneSensor' })
 
 export const series = sectionState

@@ -8,6 +8,7 @@ import { presentAlert } from '../present.ts'
 import { Problem } from '../problem.ts'
 import { listAlarms } from '../questions/alarm-list.ts'
 import { RESOLUTIONS, resolutionFor, series } from '../questions/series.ts'
+import { OUTLOOK_FRESH_MS, outlooks } from '../questions/outlook.ts'
 import type { Recall } from '../recall.ts'
 import { worst } from '../section.ts'
 import type { Sensor, Snapshot } from '../snapshot.ts'
@@ -84,7 +85,7 @@ export function sensorEndpoints({ current, sql, recall, clock }: SensorOptions):
       method: 'get',
       path: '/api/sensors/:sensor_id',
       tag: 'sensors',
-      summary: 'One sensor, with its newest alarms',
+      summary: 'One sensor, where it is going (vibration, energy), and its newest alarms',
       params: z.object({ sensor_id: nameParameter }),
       answer: answers.oneSensor,
       async handle({ params }) {
@@ -102,9 +103,15 @@ export function sensorEndpoints({ current, sql, recall, clock }: SensorOptions):
             cursor: null,
           }),
         )
+        const outlook = await recall(
+          `outlook sensor:${params.sensor_id}`,
+          () => outlooks(sql(), found ? [found] : []),
+          OUTLOOK_FRESH_MS,
+        )
         return {
           ...worst(s, alarms),
           sensor: found ? presentSensor(found) : null,
+          outlook: outlook.data ?? [],
           alarms: (alarms.data ?? [])
             .slice(0, 20)
             .map(({ cursor_value: _, ...a }) => presentAlert(a, clock())),

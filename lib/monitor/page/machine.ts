@@ -1,16 +1,23 @@
+import type { Outlook } from '../outlook.ts'
 import type { MachineRow } from '../questions/machines.ts'
 import type { Section } from '../section.ts'
 import type { Snapshot } from '../snapshot.ts'
 import { conditionPanel } from './condition.ts'
 import { frame } from './frame.ts'
+import { outlookPanel } from './outlook.ts'
 import { empty, panel } from './panel.ts'
 import { alarmTable } from './sections/attention.ts'
 import { sensorTile } from './sections/plant.ts'
 import { h, type Element } from './tree.ts'
 import { visible } from './words.ts'
 
-/** One machine: its condition as a whole, all that is measured on it, and its open alarms. */
-export function machinePage(s: Snapshot, machineId: string, condition: Section<MachineRow>): Element {
+/** One machine: its condition as a whole, all that is measured on it, where that is going, and its open alarms. */
+export function machinePage(
+  s: Snapshot,
+  machineId: string,
+  condition: Section<MachineRow>,
+  outlook: Section<Outlook[]>,
+): Element {
   const now = Date.parse(s.at)
   const sensors = (s.sensors.data ?? []).filter((x) => x.machine_id === machineId)
   const alarms = (s.alerts.data?.list ?? []).filter(
@@ -33,6 +40,7 @@ export function machinePage(s: Snapshot, machineId: string, condition: Section<M
             sensors.slice(0, 100).map((x) => sensorTile(x, now)),
           ),
     ),
+    outlookPanel(outlook, now),
     panel(
       'machine-alarms',
       'Open alarms',

@@ -1,16 +1,23 @@
+import type { Outlook } from '../outlook.ts'
 import type { AlertRow } from '../questions/alerts.ts'
 import type { Section } from '../section.ts'
 import type { Sensor, Snapshot } from '../snapshot.ts'
 import { presentSensor, RANGES } from '../api/sensors.ts'
 import { frame } from './frame.ts'
+import { outlookPanel } from './outlook.ts'
 import { empty, panel } from './panel.ts'
 import { alarmTable } from './sections/attention.ts'
 import { sensorTile } from './sections/plant.ts'
 import { h, type Child, type Element } from './tree.ts'
 import { age, measured, moment, number, seconds, status } from './words.ts'
 
-/** One sensor: its newest reading against its limits, its past, its alarms. */
-export function sensorPage(s: Snapshot, sensorId: string, alarms: Section<AlertRow[]>): Element {
+/** One sensor: its newest reading against its limits, where it is going, its past, its alarms. */
+export function sensorPage(
+  s: Snapshot,
+  sensorId: string,
+  alarms: Section<AlertRow[]>,
+  outlook: Section<Outlook[]>,
+): Element {
   const now = Date.parse(s.at)
   const x = s.sensors.data?.find((one) => one.sensor_id === sensorId)
   return frame(
@@ -25,6 +32,7 @@ export function sensorPage(s: Snapshot, sensorId: string, alarms: Section<AlertR
         ? [h('ul', { class: 'sensors' }, sensorTile(x, now)), facts(x, now)]
         : empty('No reading of it is known.'),
     ),
+    outlookPanel(outlook, now),
     chartPanel(`/api/series?sensor_id=${encodeURIComponent(sensorId)}`, x?.unit ?? '', s, now),
     x ? servicePanel(x, s, now) : null,
     panel(
