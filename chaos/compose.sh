@@ -140,14 +140,14 @@ inside() { nsenter -t "$(docker inspect -f '{{.State.Pid}}' "$(container "$1")")
 address_of() { docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$(container "$1")"; }
 
 isolate_part() {
-  inside "$1" iptables -w -I INPUT ! -i lo "${HOW[@]}"
-  inside "$1" iptables -w -I OUTPUT ! -o lo "${HOW[@]}"
+  inside "$1" iptables -w -I INPUT -p tcp ! -i lo "${HOW[@]}"
+  inside "$1" iptables -w -I OUTPUT -p tcp ! -o lo "${HOW[@]}"
 }
 cut_part() {
   local peer
   for peer in "${@:2}"; do
-    inside "$1" iptables -w -I INPUT -s "$(address_of "$peer")" "${HOW[@]}"
-    inside "$1" iptables -w -I OUTPUT -d "$(address_of "$peer")" "${HOW[@]}"
+    inside "$1" iptables -w -I INPUT -p tcp -s "$(address_of "$peer")" "${HOW[@]}"
+    inside "$1" iptables -w -I OUTPUT -p tcp -d "$(address_of "$peer")" "${HOW[@]}"
   done
 }
 mend_part() {

@@ -15,7 +15,7 @@ random 3
 partition=$REPLY
 
 # shellcheck disable=SC2034
-if [ "$opt_how" = reset ]; then HOW=(-p tcp -j REJECT --reject-with tcp-reset); fi
+if [ "$opt_how" = reset ]; then HOW=(-j REJECT --reject-with tcp-reset); fi
 case $opt_what in
   broker)
     broker=$(show leader "$partition")
