@@ -128,8 +128,9 @@ function processesOf({ root, database }: Watched): ProcessSample[] {
       try {
         const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
         const program = argv.find((word) => /(^|\/)(producer|consumer|monitor)\.ts$/.test(word))
+        // Installed by npm, Bun is called bun.exe on every system.
         // `bun run FILE` may be a parent of its own; the one that works has the file open as its only child or is alone
-        if (program === undefined || !/(^|\/)bun(-[\w.]+)?$/.test(argv[0] ?? '')) return []
+        if (program === undefined || !/(^|\/)bun(-[\w.]+)?(\.exe)?$/.test(argv[0] ?? '')) return []
         const env = new Map(
           readFileSync(`/proc/${pid}/environ`, 'utf8')
             .split('\0')

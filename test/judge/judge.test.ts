@@ -76,6 +76,11 @@ const CASES: [what: string, damage: (e: Evidence) => void, shows: string[]][] = 
     ['I11'],
   ],
   [
+    'a consumer that works was not watched',
+    (e) => e.processes!.forEach((p) => (p.name = 'producer')),
+    ['I11'],
+  ],
+  [
     'memory grows',
     (e) =>
       (e.processes = Array.from({ length: 100 }, (_, i) => ({

@@ -22,6 +22,7 @@ export function judgeProcesses(e: Evidence): Finding[] {
     judgeDeath(e, id, samples, ended, finding)
     judgeGrowth(id, samples, finding)
   }
+  judgeWatch(e, finding)
   for (const [name, text] of e.texts) {
     finding.look()
     const line = text
@@ -30,6 +31,17 @@ export function judgeProcesses(e: Evidence): Finding[] {
     if (line !== undefined) finding.violated(`${name}: ${line.slice(0, 300)}`)
   }
   return [finding.done(), judgeSecrets(e)]
+}
+
+/** Who says at the API that it works must be among the processes that were watched; on another machine nobody is. */
+function judgeWatch(e: Evidence, finding: Gathering): void {
+  if (e.processes === null || e.answers === null) return
+  if (e.processes.length === 0) return finding.note('no process of ours was seen on this machine')
+  const seen = new Set(e.processes.map((p) => p.name))
+  const active = e.answers.flatMap((a) => a.consumers.filter((c) => c.status === 'active').map((c) => c.id))
+  for (const id of new Set(active))
+    if (!seen.has(id))
+      finding.violated(`${id} worked, and its process was never seen: nobody watched its memory`)
 }
 
 function judgeDeath(
