@@ -37,8 +37,9 @@ export async function acceptNewLog(
         await tx`update rule_activations set cluster_id = ${clusterId}, from_offset = least(from_offset, ${low})
           where topic = ${topic} and partition = ${partition} and cluster_id = ${before.cluster_id}`
         const line = `${topic}-${partition}: was at offset ${before.next_offset} of cluster ${before.cluster_id}, goes on at ${low} of ${clusterId}`
-        await tx`insert into system_events (source, event, severity, message)
-          values ('topics', 'log.accepted', 'warning', ${line})`
+        // verify reads this: rows stored before are of the log that is gone
+        await tx`insert into system_events (source, event, severity, message, details)
+          values ('topics', 'log.accepted', 'warning', ${line}, ${JSON.stringify({ topic, partition })}::text::jsonb)`
         lines.push(line)
       }
       return lines

@@ -95,7 +95,6 @@ const CLAIM_BACKOFF_MS = [100, 200, 500, 1000, 2000, 5000]
 const SILENCE_MS = 20_000
 /** Kafka would not tell where an assigned partition begins and ends: by then every broker was asked more than once */
 const UNCLAIMED_MS = 30_000
-const WATCH_EVERY_MS = 2000
 /** between two tries to get into the group again; a coordinator that died is replaced within its broker session, 9 s */
 const AGAIN_BACKOFF_MS = [200, 500, 1000, 2000]
 /** one such try: a broker that says nothing (4 s), a second one, and the rebalance (15 s) */
@@ -108,6 +107,8 @@ export function createGroup(options: GroupOptions): Group {
   let assignment = new Map<string, TopicPartition>()
   let generation = 0
   const unclaimed = new Map<string, Unclaimed>()
+  /** of each claimed partition the offset that is to be read next */
+  const reached = new Map<string, number>()
   let rebalanceStartedAt: number | null = null
   let fetchedAt = Date.now()
   let watch: ReturnType<typeof setInterval> | null = null
@@ -223,6 +224,7 @@ export function createGroup(options: GroupOptions): Group {
         const offset = await owner.claim(tp.topic, tp.partition, range)
         if (mine !== generation || stopping.signal.aborted) return
         consumer.seek({ ...tp, offset: String(offset) })
+        reached.set(id, offset)
         consumer.resume(byTopic([tp]))
         unclaimed.delete(id)
         return
@@ -239,6 +241,15 @@ export function createGroup(options: GroupOptions): Group {
         )
       }
     }
+  }
+
+  function reclaim(topic: string, partition: number, delayMs: number): void {
+    const id = `${topic}-${partition}`
+    const tp = assignment.get(id)
+    if (!tp || stopping.signal.aborted) return
+    consumer.pause(byTopic([tp]))
+    unclaimed.set(id, { ...tp, since: Date.now(), reason: 'being claimed', kafka: false })
+    void claimLoop(tp, generation, delayMs)
   }
 
   async function rangeOf(tp: TopicPartition): Promise<PartitionOffsets> {
@@ -258,6 +269,14 @@ export function createGroup(options: GroupOptions): Group {
     const { topic, partition } = batch
     const high = Number(batch.highWatermark)
     const records = recordsOf(batch)
+    const id = `${topic}-${partition}`
+    const asked = records.last + 1
+    if (asked < (reached.get(id) ?? 0) && !unclaimed.has(id) && !isStale()) {
+      // Our place is not there any more, and the library began anew at the first: the claim looks what is.
+      log.warn('log.went_back', { topic, partition, from: reached.get(id), to: asked })
+      reclaim(topic, partition, 0)
+      return
+    }
     const beat = () => heartbeat().catch(() => {}) // the one below says it again
     while (records.standing) {
       if (!isRunning() || isStale() || stopping.signal.aborted) return
@@ -270,7 +289,10 @@ export function createGroup(options: GroupOptions): Group {
         )
         await heartbeat()
       }
-      if (!isStale()) resolveOffset(String(last))
+      if (!isStale()) {
+        resolveOffset(String(last))
+        reached.set(id, last + 1)
+      }
       await heartbeat()
     }
   }
@@ -294,20 +316,9 @@ export function createGroup(options: GroupOptions): Group {
     async start() {
       await enter()
       fetchedAt = Date.now()
-      watch = setInterval(watchProgress, WATCH_EVERY_MS)
+      watch = setInterval(watchProgress, 2000)
     },
-    reclaim(topic, partition, delayMs) {
-      const tp = assignment.get(`${topic}-${partition}`)
-      if (!tp || stopping.signal.aborted) return
-      consumer.pause(byTopic([tp]))
-      unclaimed.set(`${topic}-${partition}`, {
-        ...tp,
-        since: Date.now(),
-        reason: 'being claimed',
-        kafka: false,
-      })
-      void claimLoop(tp, generation, delayMs)
-    },
+    reclaim,
     assigned: () => [...assignment.values()],
     away: () => away,
     fetchedMsAgo: () => Date.now() - fetchedAt,

@@ -8,7 +8,7 @@ export interface ForeignVerdict {
   rows: number
   duplicated: number
   phantom: number
-  /** older than what the log still has: cannot be told */
+  /** older than what the log still has, or of a log that was replaced: cannot be told */
   unjudged: number
 }
 
@@ -25,6 +25,10 @@ export async function judgeForeign(rows: readonly StoredRow[], readLog: ReadLog)
     const said = await readLog(topic, partition, [...new Set(list.map((r) => r.offset))])
     const seen = new Set<string>()
     for (const row of list) {
+      if (row.isOfOlderLog) {
+        verdict.unjudged++
+        continue
+      }
       const hashes = said.get(row.offset)
       const identity = `${row.offset} ${row.sensorId}`
       if (hashes === null) verdict.unjudged++

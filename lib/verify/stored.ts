@@ -11,6 +11,8 @@ export interface StoredRow {
   topic: string
   partition: number
   offset: number
+  /** stored before its topic was re-created and the new log accepted: its place there is another message's now */
+  isOfOlderLog?: true
 }
 
 /** Where readings are kept, as the judge reads it: PostgreSQL's tables, or a sink's index or bucket. */
@@ -60,6 +62,7 @@ interface RawRow {
   topic_key: number
   partition: number
   offset: number
+  received_ms: number
 }
 
 interface Sensor {
@@ -89,12 +92,25 @@ async function eachStoredRow(tx: Transaction, take: (row: StoredRow) => void): P
       t.topic,
     ]),
   )
+  const accepted = new Map(
+    (
+      await tx<{ place: string; at: number }[]>`
+      select concat(details ->> 'topic', ' ', details ->> 'partition') as place,
+        (extract(epoch from max(at)) * 1000)::float8 as at
+      from system_events where event = 'log.accepted' group by 1`
+    ).map((e) => [e.place, e.at]),
+  )
   const rows = tx<RawRow[]>`
     select sensor_key, run_key, seq, (extract(epoch from measured_at) * 1000000)::bigint as measured_us, value,
-      quality::float8 as quality, topic_key, partition, "offset"
+      quality::float8 as quality, topic_key, partition, "offset",
+      (extract(epoch from received_at) * 1000)::float8 as received_ms
     from readings`
   await rows.cursor(PAGE, (page) => {
-    for (const raw of page) take(toStoredRow(raw, sensors.get(raw.sensor_key), runs, topics))
+    for (const raw of page) {
+      const row = toStoredRow(raw, sensors.get(raw.sensor_key), runs, topics)
+      const isOfOlderLog = raw.received_ms < (accepted.get(`${row.topic} ${row.partition}`) ?? 0)
+      take(isOfOlderLog ? { ...row, isOfOlderLog } : row)
+    }
   })
 }
 

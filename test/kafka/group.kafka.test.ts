@@ -1,7 +1,8 @@
 import { beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
-import { clusterView, kafkaClients } from '../../lib/kafka/client.ts'
+import { clusterView, kafkaClients, type ClusterView } from '../../lib/kafka/client.ts'
 import { waitForCoordinator } from '../../lib/kafka/topics.ts'
+import { sleep } from '../../lib/run.ts'
 import { freshTopic, kafka, STACK_MS } from '../stack.ts'
 import { joinGroup } from './member.ts'
 
@@ -49,3 +50,64 @@ test('who takes the place of a dead member does not wait for its session to end'
   expect(another).toBeGreaterThan(5000)
   expect(itself).toBeLessThan(another - 4000)
 })
+
+// The library would go on at the start of the new log without a word, and take what is there for what it has seen.
+test('a topic that is made anew under a member is claimed again before anything of it is taken', async () => {
+  const topic = await freshTopic(1)
+  const clients = kafkaClients({ brokers, clientId: 'test' })
+  const view = clusterView(clients)
+  const producer = clients.current().producer({ retry: { retries: 10 } })
+  await producer.connect()
+  const send = (count: number) =>
+    producer.send({
+      topic,
+      acks: -1,
+      messages: Array.from({ length: count }, () => ({ partition: 0, value: 'x' })),
+    })
+  const seen: string[] = []
+  const claimedAnew = Promise.withResolvers<void>()
+  const tookAll = Promise.withResolvers<void>()
+  const group = joinGroup(brokers, topic, `${topic}-group`, 'reader', () => {}, {
+    async claim(_topic, _partition, range) {
+      seen.push(`claim of ${range.low} to ${range.high}`)
+      if (range.high === 3) claimedAnew.resolve()
+      return range.low
+    },
+    async take(_topic, _partition, records) {
+      while (records.standing) records.next()
+      seen.push(`took up to ${records.last}`)
+      if (records.last === 49) tookAll.resolve()
+      return records.last
+    },
+  })
+  try {
+    await send(50)
+    await group.start()
+    await tookAll.promise
+    await view.ask('delete the topic', (a) => a.deleteTopics({ topics: [topic] }), 30_000)
+    await made(view, topic)
+    await send(3)
+    await claimedAnew.promise
+    const anew = seen.lastIndexOf('claim of 0 to 3')
+    expect(
+      seen
+        .slice(0, anew)
+        .filter((what) => what.startsWith('took'))
+        .at(-1),
+    ).toBe('took up to 49')
+  } finally {
+    await group.stop()
+    await producer.disconnect()
+    await view.close()
+  }
+})
+
+async function made(view: ClusterView, topic: string): Promise<void> {
+  const topics = [{ topic, numPartitions: 1, replicationFactor: 3 }]
+  for (let tries = 0; tries < 60; tries++) {
+    const done = await view.ask('make the topic', (a) => a.createTopics({ topics })).catch(() => false)
+    if (done) return
+    await sleep(250)
+  }
+  throw new Error(`Cannot make ${topic} again: it was still there after 15 s`)
+}

@@ -1,5 +1,5 @@
 import { kafkaClients } from '../../lib/kafka/client.ts'
-import { createGroup, type Rebalance } from '../../lib/kafka/group.ts'
+import { createGroup, type PartitionOwner, type Rebalance } from '../../lib/kafka/group.ts'
 
 /** A member of a group that reads nothing. As a program (`bun member.ts BROKERS TOPIC GROUP`) it prints its member id once it is in. */
 export function joinGroup(
@@ -8,6 +8,7 @@ export function joinGroup(
   groupId: string,
   name: string,
   onRebalance: (event: Rebalance) => void,
+  owner: Partial<PartitionOwner> = {},
 ) {
   const group = createGroup({
     clients: kafkaClients({ brokers, clientId: name }),
@@ -21,6 +22,7 @@ export function joinGroup(
       drained: async () => {},
       release: () => {},
       isFinal: () => false,
+      ...owner,
     },
     onRebalance,
     onDead: (reason) => {

@@ -165,7 +165,13 @@ export function createCoordinator(world: World, logs: Entry[][]) {
         sought.delete(partition)
         positions.set(partition, asked)
         await eachBatch({
-          batch: { topic: TOPIC, partition, highWatermark: String(logs[partition]?.length ?? 0), messages },
+          batch: {
+            topic: TOPIC,
+            partition,
+            fetchedOffset: String(asked),
+            highWatermark: String(logs[partition]?.length ?? 0),
+            messages,
+          },
           heartbeat,
           isRunning: () => running,
           isStale: () => sought.has(partition),
