@@ -22,7 +22,18 @@ import {
   usualAt,
   type Memories,
 } from './residuals.ts'
-import { advance, BINS, headLength, resetTails, surpriseOf, usualSize, type Tails } from './tail.ts'
+import { kept } from './layout.ts'
+import {
+  advance,
+  BINS,
+  filledBins,
+  fillTails,
+  headLength,
+  resetTails,
+  surpriseOf,
+  usualSize,
+  type Tails,
+} from './tail.ts'
 
 /**
  * Finds the unknown: what a sensor does that it never or hardly ever did. Residuals on several time scales, each with
@@ -73,39 +84,54 @@ const COMBINED = STREAMS.length
 const TAILS = COMBINED + 1
 const HEAD = headLength(TAILS)
 const DOUBLES = MEMORIES + 1 + EPISODE + HEAD
-const BYTES = 8 * DOUBLES + 4 * (HOURS + BINS * TAILS) + HOURS
+const MASKS_AT = 8 * DOUBLES + 4 * HOURS
+const BINS_AT = MASKS_AT + 4 * TAILS + HOURS
+const BYTES = BINS_AT + 4 * BINS * TAILS
 
 export const adaptive: Detector<AdaptiveState, AdaptiveRule> = {
   name: 'adaptive',
-  version: 1,
-  create() {
-    const state = layOut(new Uint8Array(BYTES))
-    resetTails(state)
-    return state
-  },
+  ...kept(
+    2,
+    { size: BYTES, at: layOut, begin, used: ({ masks }) => BINS_AT + 4 * filledBins(masks) },
+    decodeFirst,
+  ),
   step,
-  encode: (state) => state.bytes.slice(),
-  decode: (bytes, version) =>
-    version === adaptive.version && bytes.length === BYTES ? layOut(Uint8Array.from(bytes)) : null,
 }
 
-function layOut(bytes: Uint8Array): AdaptiveState {
-  let offset = 0
+function layOut(buffer: ArrayBuffer, offset: number): AdaptiveState {
+  let at = offset
   const doubles = (length: number) => {
-    const view = new Float64Array(bytes.buffer, offset, length)
-    offset += 8 * length
+    const view = new Float64Array(buffer, at, length)
+    at += 8 * length
     return view
   }
   return {
-    bytes,
+    bytes: new Uint8Array(buffer, offset, BYTES),
     body: doubles(MEMORIES),
     origin: doubles(1),
     episode: doubles(EPISODE),
     head: doubles(HEAD),
-    hours: new Float32Array(bytes.buffer, offset, HOURS),
-    bins: new Float32Array(bytes.buffer, offset + 4 * HOURS, BINS * TAILS),
-    taught: new Uint8Array(bytes.buffer, BYTES - HOURS, HOURS),
+    hours: new Float32Array(buffer, at, HOURS),
+    masks: new Uint32Array(buffer, offset + MASKS_AT, TAILS),
+    taught: new Uint8Array(buffer, offset + MASKS_AT + 4 * TAILS, HOURS),
+    bins: new Float32Array(buffer, offset + BINS_AT, BINS * TAILS),
   }
+}
+
+function begin(state: AdaptiveState): void {
+  state.bytes.fill(0)
+  resetTails(state)
+}
+
+/** Version 1 kept the empty bins, too: the same numbers, then all bins, then what the hours were taught. */
+function decodeFirst(state: AdaptiveState, bytes: Uint8Array, version: number): boolean {
+  const binsAt = MASKS_AT
+  const taughtAt = binsAt + 4 * BINS * TAILS
+  if (version !== 1 || bytes.length !== taughtAt + HOURS) return false
+  state.bytes.set(bytes.subarray(0, binsAt))
+  state.taught.set(bytes.subarray(taughtAt))
+  fillTails(state, new Float32Array(bytes.slice(binsAt, taughtAt).buffer))
+  return true
 }
 
 const sizes = new Float64Array(STREAMS.length)

@@ -7,6 +7,7 @@ import {
   type Sample,
   type Verdict,
 } from './detector.ts'
+import { kept } from './layout.ts'
 
 /**
  * A steady, fast sensor against its own recent past: spikes, shifts, drifts and restlessness, found within seconds and
@@ -122,20 +123,17 @@ const BYTES = 8 * (NUMBERS + BLOCKS) + 4 * SMALL
 
 export const baseline: Detector<BaselineState, BaselineRule> = {
   name: 'baseline',
-  version: 2, // 1 knew one level and variances: it can't be continued from, and is learnt anew within minutes
-  create: () => layOut(new Uint8Array(BYTES)),
+  // 1 knew one level and variances: it can't be continued from, and is learnt anew within minutes
+  ...kept(2, { size: BYTES, at: layOut }),
   step,
-  encode: ({ bytes }) => bytes.slice(),
-  decode: (bytes, version) =>
-    version === baseline.version && bytes.length === BYTES ? layOut(Uint8Array.from(bytes)) : null,
 }
 
-function layOut(bytes: Uint8Array): BaselineState {
+function layOut(buffer: ArrayBuffer, offset: number): BaselineState {
   return {
-    bytes,
-    numbers: new Float64Array(bytes.buffer, 0, NUMBERS),
-    blocks: new Float64Array(bytes.buffer, 8 * NUMBERS, BLOCKS),
-    small: new Float32Array(bytes.buffer, 8 * (NUMBERS + BLOCKS), SMALL),
+    bytes: new Uint8Array(buffer, offset, BYTES),
+    numbers: new Float64Array(buffer, offset, NUMBERS),
+    blocks: new Float64Array(buffer, offset + 8 * NUMBERS, BLOCKS),
+    small: new Float32Array(buffer, offset + 8 * (NUMBERS + BLOCKS), SMALL),
   }
 }
 

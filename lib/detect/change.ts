@@ -1,4 +1,5 @@
 import { IGNORED, QUIET, type Detector, type Verdict } from './detector.ts'
+import { kept, numbers, type Numbers } from './layout.ts'
 
 /**
  * Rapid change: the value moves by `limit` or more from one reading to the next. Active with the step, clear after `hold`
@@ -10,9 +11,7 @@ export interface ChangeRule {
   hold: number
 }
 
-export interface ChangeState {
-  readonly numbers: Float64Array
-}
+export type ChangeState = Numbers
 
 const LAST_AT = 0
 const COUNT = 1
@@ -23,8 +22,7 @@ const FIELDS = 4
 
 export const change: Detector<ChangeState, ChangeRule> = {
   name: 'rapid_change',
-  version: 1,
-  create: () => ({ numbers: new Float64Array(FIELDS) }),
+  ...kept(1, numbers(FIELDS)),
   step({ numbers: s }, { at, value }, rule) {
     if (s[COUNT]! > 0 && !(at > s[LAST_AT]!)) return IGNORED
     const before = s[PREVIOUS]!
@@ -44,11 +42,6 @@ export const change: Detector<ChangeState, ChangeRule> = {
       reasons: [{ part: 'change', size: value - before, usual: null, p: null }],
     }
   },
-  encode: ({ numbers }) => new Uint8Array(numbers.buffer.slice(0)),
-  decode: (bytes, version) =>
-    version === change.version && bytes.length === 8 * FIELDS
-      ? { numbers: new Float64Array(Uint8Array.from(bytes).buffer) }
-      : null,
 }
 
 const HOLDS: Verdict = Object.freeze({ ...QUIET, active: true, part: 'change' })

@@ -1,4 +1,5 @@
 import type { Micros } from '../time.ts'
+import type { Kept } from './layout.ts'
 
 /** What a detector sees of a reading. */
 export interface Sample {
@@ -19,14 +20,9 @@ export interface Sample {
  * bit for bit; it answers null for bytes it can't continue from (another version or size): the caller starts with
  * `create()` and says that this detector re-learns.
  */
-export interface Detector<State, Rule> {
+export interface Detector<State, Rule> extends Kept<State> {
   readonly name: string
-  /** rises whenever the meaning of the encoded state changes */
-  readonly version: number
-  create(): State
   step(state: State, sample: Sample, rule: Rule): Verdict
-  encode(state: State): Uint8Array
-  decode(bytes: Uint8Array, version: number): State | null
 }
 
 export interface Verdict {

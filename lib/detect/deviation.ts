@@ -1,4 +1,5 @@
 import { IGNORED, QUIET, type Detector } from './detector.ts'
+import { kept, numbers, type Numbers } from './layout.ts'
 
 /**
  * Deviation from a baseline by a fixed amount. The baseline is given, or learnt: a slow mean to which a reading far out
@@ -12,9 +13,7 @@ export interface DeviationRule {
   baseline: number | null
 }
 
-export interface DeviationState {
-  readonly numbers: Float64Array
-}
+export type DeviationState = Numbers
 
 const RATE = 0.005
 const LEARNING = 30
@@ -29,8 +28,7 @@ const FIELDS = 4
 
 export const deviation: Detector<DeviationState, DeviationRule> = {
   name: 'deviation',
-  version: 1,
-  create: () => ({ numbers: new Float64Array(FIELDS) }),
+  ...kept(1, numbers(FIELDS)),
   step({ numbers: s }, { at, value }, rule) {
     if (s[COUNT]! > 0 && !(at > s[LAST_AT]!)) return IGNORED
     s[LAST_AT] = at
@@ -56,9 +54,4 @@ export const deviation: Detector<DeviationState, DeviationRule> = {
       reasons: before ? QUIET.reasons : [{ part: 'level', size: off, usual: null, p: null }],
     }
   },
-  encode: ({ numbers }) => new Uint8Array(numbers.buffer.slice(0)),
-  decode: (bytes, version) =>
-    version === deviation.version && bytes.length === 8 * FIELDS
-      ? { numbers: new Float64Array(Uint8Array.from(bytes).buffer) }
-      : null,
 }

@@ -1,5 +1,6 @@
 import { IGNORED, QUIET, type Detector, type Reason, type Sample, type Verdict } from './detector.ts'
 import type { Micros } from '../time.ts'
+import { kept } from './layout.ts'
 
 /**
  * Power (kW) against the sensor's own week: what this hour of this weekday usually takes, how far hours usually stray
@@ -54,24 +55,19 @@ const ACTIVE = 8
 const EXCESS_KWH = 9
 const TOTAL_KWH = 10
 const FIELDS = 11
+const BYTES = 8 * FIELDS + 8 * HOURS
 
 export const energy: Detector<EnergyState, EnergyRule> = {
   name: 'energy',
-  version: 1,
-  create: () => layOut(new Uint8Array(8 * FIELDS + 8 * HOURS)),
+  ...kept(1, { size: BYTES, at: layOut }),
   step,
-  encode: ({ bytes }) => bytes.slice(),
-  decode: (bytes, version) =>
-    version === energy.version && bytes.length === 8 * FIELDS + 8 * HOURS
-      ? layOut(Uint8Array.from(bytes))
-      : null,
 }
 
-function layOut(bytes: Uint8Array): EnergyState {
+function layOut(buffer: ArrayBuffer, offset: number): EnergyState {
   return {
-    bytes,
-    numbers: new Float64Array(bytes.buffer, 0, FIELDS),
-    week: new Float32Array(bytes.buffer, 8 * FIELDS, 2 * HOURS),
+    bytes: new Uint8Array(buffer, offset, BYTES),
+    numbers: new Float64Array(buffer, offset, FIELDS),
+    week: new Float32Array(buffer, offset + 8 * FIELDS, 2 * HOURS),
   }
 }
 

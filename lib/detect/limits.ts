@@ -1,5 +1,6 @@
 import { QUIET, type Detector, type Sample, type Verdict } from './detector.ts'
 import type { Micros } from '../time.ts'
+import { kept, numbers, type Numbers } from './layout.ts'
 
 /**
  * Fixed limits: they protect machines and always stay. Low-low, low, high and high-high are each a rule of their own.
@@ -26,9 +27,7 @@ export interface Delay {
   micros: Micros
 }
 
-export interface LimitState {
-  readonly numbers: Float64Array
-}
+export type LimitState = Numbers
 
 const ACTIVE = 0
 /** readings in a row that speak for the other state, and when the first of them was */
@@ -38,8 +37,7 @@ const FIELDS = 3
 
 export const limits: Detector<LimitState, LimitRule> = {
   name: 'limit',
-  version: 1,
-  create: () => ({ numbers: new Float64Array(FIELDS) }),
+  ...kept(1, numbers(FIELDS)),
   step({ numbers: s }, sample, rule) {
     const active = s[ACTIVE] === 1
     const changes = active ? isBackInside(rule, sample.value) : isBeyond(rule, sample.value)
@@ -55,16 +53,13 @@ export const limits: Detector<LimitState, LimitRule> = {
     s[STREAK] = 0
     return active ? QUIET : beyond(rule, sample)
   },
-  encode: ({ numbers }) => new Uint8Array(numbers.buffer.slice(0)),
-  decode: (bytes, version) =>
-    version === limits.version && bytes.length === 8 * FIELDS
-      ? { numbers: new Float64Array(Uint8Array.from(bytes).buffer) }
-      : null,
 }
 
 /** The state of a limit as an older checkpoint kept it. */
 export function limitState(active: boolean, streak: number): LimitState {
-  return { numbers: Float64Array.of(active ? 1 : 0, streak, 0) }
+  const state = limits.create()
+  state.numbers.set([active ? 1 : 0, streak])
+  return state
 }
 
 export function isBeyond(rule: Pick<LimitRule, 'side' | 'limit' | 'exclusive'>, value: number): boolean {

@@ -1,4 +1,5 @@
 import { QUIET, type Detector, type Verdict } from './detector.ts'
+import { kept, type InBytes } from './layout.ts'
 
 /**
  * What a quantity can be at all: a value outside is a broken sensor or a broken unit, not a hot machine. Active with the
@@ -9,18 +10,17 @@ export interface PhysicalRule {
   high: number
 }
 
-export interface PhysicalState {
-  outside: boolean
-}
+/** one byte: 1 while it is outside */
+export type PhysicalState = InBytes
 
 export const physical: Detector<PhysicalState, PhysicalRule> = {
   name: 'physical',
-  version: 1,
-  create: () => ({ outside: false }),
-  step(state, { value }, rule) {
-    const before = state.outside
-    state.outside = isOutside(rule, value)
-    if (!state.outside) return QUIET
+  ...kept(1, { size: 1, at: (buffer, offset) => ({ bytes: new Uint8Array(buffer, offset, 1) }) }),
+  step({ bytes }, { value }, rule) {
+    const before = bytes[0] === 1
+    const outside = isOutside(rule, value)
+    bytes[0] = outside ? 1 : 0
+    if (!outside) return QUIET
     if (before) return HOLDS
     const beyond = value < rule.low ? rule.low - value : value - rule.high
     return {
@@ -33,9 +33,6 @@ export const physical: Detector<PhysicalState, PhysicalRule> = {
       reasons: [{ part: 'physical', size: beyond, usual: null, p: null }],
     }
   },
-  encode: ({ outside }) => Uint8Array.of(outside ? 1 : 0),
-  decode: (bytes, version) =>
-    version === physical.version && bytes.length === 1 ? { outside: bytes[0] === 1 } : null,
 }
 
 export function isOutside(rule: PhysicalRule, value: number): boolean {

@@ -1,4 +1,5 @@
 import { IGNORED, QUIET, type Detector, type Sample, type Verdict } from './detector.ts'
+import { kept, numbers, type Numbers } from './layout.ts'
 
 /**
  * Is the sensor itself in order? A value that sticks where it usually moves raises an alarm; a jump that a working
@@ -15,9 +16,7 @@ export interface QualityRule {
 }
 export const DEFAULT_QUALITY_RULE: QualityRule = { decades: 12, leastReadings: 8 }
 
-export interface QualityState {
-  readonly numbers: Float64Array
-}
+export type QualityState = Numbers
 
 const LEARNING = 60
 const SHARE_RATE = 1 / 1000
@@ -46,14 +45,8 @@ const FIELDS = 9
 
 export const quality: Detector<QualityState, QualityRule> = {
   name: 'quality',
-  version: 1,
-  create: () => ({ numbers: new Float64Array(FIELDS) }),
+  ...kept(1, numbers(FIELDS)),
   step,
-  encode: ({ numbers }) => new Uint8Array(numbers.buffer.slice(0)),
-  decode: (bytes, version) =>
-    version === quality.version && bytes.length === 8 * FIELDS
-      ? { numbers: new Float64Array(Uint8Array.from(bytes).buffer) }
-      : null,
 }
 
 function step({ numbers: s }: QualityState, { at, value }: Sample, rule: QualityRule): Verdict {

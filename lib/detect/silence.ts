@@ -1,6 +1,7 @@
 import type { Detector, Verdict } from './detector.ts'
 import { IGNORED, QUIET } from './detector.ts'
 import type { Micros } from '../time.ts'
+import { kept, numbers, type Numbers } from './layout.ts'
 
 /**
  * A sensor that stops says nothing about it. What is usual between two of its readings is learnt from the log (`step`);
@@ -16,9 +17,7 @@ export interface SilenceRule {
 }
 export const DEFAULT_SILENCE_RULE: SilenceRule = { intervals: 4, leastMicros: 5e6, settleReadings: 5 }
 
-export interface SilenceState {
-  readonly numbers: Float64Array
-}
+export type SilenceState = Numbers
 
 const RATE = 0.05
 /** a pause longer than this many usual intervals teaches no more than that */
@@ -36,8 +35,7 @@ const FIELDS = 4
 
 export const silence: Detector<SilenceState, SilenceRule> = {
   name: 'silence',
-  version: 1,
-  create: () => ({ numbers: new Float64Array(FIELDS) }),
+  ...kept(1, numbers(FIELDS)),
   step({ numbers: s }, { at }) {
     if (s[COUNT]! > 0 && !(at > s[LAST_AT]!)) return IGNORED
     const gap = at - s[LAST_AT]!
@@ -51,11 +49,6 @@ export const silence: Detector<SilenceState, SilenceRule> = {
     s[COUNT]! += 1
     return QUIET
   },
-  encode: ({ numbers }) => new Uint8Array(numbers.buffer.slice(0)),
-  decode: (bytes, version) =>
-    version === silence.version && bytes.length === 8 * FIELDS
-      ? { numbers: new Float64Array(Uint8Array.from(bytes).buffer) }
-      : null,
 }
 
 /** From when on the sensor counts as silent; Infinity while its rhythm is not known. */

@@ -1,5 +1,6 @@
 import { IGNORED, QUIET, type Detector, type Sample, type Verdict } from './detector.ts'
 import type { Micros } from '../time.ts'
+import { kept, numbers, type Numbers } from './layout.ts'
 
 /**
  * Severity of vibration velocity (RMS, mm/s) in the zones of ISO 10816/20816: A as new, B fit for long operation, C not
@@ -32,9 +33,7 @@ export interface VibrationRule {
 const HOUR = 3600e6
 export const DEFAULT_VIBRATION_RULE: VibrationRule = { machineClass: 'class-2', horizonMicros: 72 * HOUR }
 
-export interface VibrationState {
-  readonly numbers: Float64Array
-}
+export type VibrationState = Numbers
 
 const SMOOTHING_MICROS = 60e6
 /** wear takes days: a daily round must not look like it */
@@ -61,14 +60,8 @@ const FIELDS = 12
 
 export const vibration: Detector<VibrationState, VibrationRule> = {
   name: 'vibration',
-  version: 1,
-  create: () => ({ numbers: new Float64Array(FIELDS) }),
+  ...kept(1, numbers(FIELDS)),
   step,
-  encode: ({ numbers }) => new Uint8Array(numbers.buffer.slice(0)),
-  decode: (bytes, version) =>
-    version === vibration.version && bytes.length === 8 * FIELDS
-      ? { numbers: new Float64Array(Uint8Array.from(bytes).buffer) }
-      : null,
 }
 
 function step({ numbers: s }: VibrationState, { at, value }: Sample, rule: VibrationRule): Verdict {
@@ -131,7 +124,9 @@ export function zoneOf({ numbers }: VibrationState): Zone {
 }
 
 /** The line through the last three days, mm/s per hour; null while it is too young or explains too little. */
-export function trendOf({ numbers: s }: VibrationState): { perHour: number; fit: number } | null {
+export function trendOf({
+  numbers: s,
+}: Pick<VibrationState, 'numbers'>): { perHour: number; fit: number } | null {
   if (s[LAST_AT]! - s[FIRST_AT]! < TREND_SETTLE) return null
   const w = s[WEIGHT]!
   const tt = s[SUM_TT]! - s[SUM_T]! ** 2 / w
