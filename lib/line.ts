@@ -140,7 +140,7 @@ export function signOfLife(beat: Heartbeat): Reading {
 }
 
 /** The last sign of life said that nothing follows. */
-export function hasFinished({ sensorType, metadata }: Reading): boolean {
+export function hasFinished({ sensorType, metadata }: Pick<Reading, 'sensorType' | 'metadata'>): boolean {
   return sensorType === HEARTBEAT_TYPE && metadata?.status === FINISHED
 }
 

@@ -1,7 +1,9 @@
 import { adaptive } from '../detect/adaptive.ts'
 import { baseline } from '../detect/baseline.ts'
 import { change } from '../detect/change.ts'
+import type { Part } from '../detect/desk.ts'
 import type { Detector, Sample, Verdict } from '../detect/detector.ts'
+import type { Layout } from '../detect/layout.ts'
 import { deviation } from '../detect/deviation.ts'
 import { energy, type EnergyRule } from '../detect/energy.ts'
 import { limits, type LimitRule } from '../detect/limits.ts'
@@ -16,15 +18,10 @@ export interface BoundRule {
   readonly rule: SensorRule
   /** of the book that it stands in */
   readonly version: number
-  readonly detector: string
-  readonly detectorVersion: number
   /** it learns what is normal: a value that cannot be teaches it nothing */
   readonly learns: boolean
-  create(): object
+  readonly part: Part
   step(state: object, sample: Sample): Verdict
-  encode(state: object): Uint8Array
-  /** null: these bytes can't be continued from, the detector learns anew */
-  decode(bytes: Uint8Array, version: number): object | null
 }
 
 export function bind(rule: SensorRule, version: number): BoundRule {
@@ -127,13 +124,16 @@ function bound<State extends object, Parameters>(
   return {
     rule,
     version,
-    detector: detector.name,
-    detectorVersion: detector.version,
     learns,
-    create: () => detector.create(),
-    // A state is only ever given back to the rule that made it: slots are kept by rule and detector.
+    // A state is only ever given back to the rule that made it: they are kept by rule and detector.
     step: (state, sample) => detector.step(state as State, sample, parameters),
-    encode: (state) => detector.encode(state as State),
-    decode: (bytes, was) => detector.decode(bytes, was),
+    part: {
+      ruleId: rule.id,
+      detector: detector.name,
+      version: detector.version,
+      layout: detector.layout as Layout<object>,
+      encode: (state) => detector.encode(state as State),
+      decode: (bytes, was) => detector.decode(bytes, was),
+    },
   }
 }

@@ -1,5 +1,6 @@
 import type { Reading } from '../reading.ts'
 import { bind, limitOf, type BoundRule } from './bind.ts'
+import { createDesk, type Desk } from '../detect/desk.ts'
 import { isBeyond, type LimitRule } from '../detect/limits.ts'
 import { isOutside, type PhysicalRule } from '../detect/physical.ts'
 import type { RuleBook, RuleOf, SensorRule } from './rulebook.ts'
@@ -16,16 +17,25 @@ export interface Rules {
 
 export interface SensorRules {
   readonly bound: readonly BoundRule[]
+  /** where a sensor's states are while they judge it */
+  readonly desk: Desk
   /** the level of one reading by itself, without memory: 0 normal, 1 warning, 2 critical */
   levelOf(value: number): 0 | 1 | 2
   isOutOfRange(value: number): boolean
+}
+
+const NOTHING: SensorRules = {
+  bound: [],
+  desk: createDesk([]),
+  levelOf: () => 0,
+  isOutOfRange: () => false,
 }
 
 /** Before any book is known nothing is judged. */
 export const NO_RULES: Rules = {
   version: 0,
   book: { groups: { sensors: 3, window: 60, wait: 10 }, rules: [] },
-  of: () => ({ bound: [], levelOf: () => 0, isOutOfRange: () => false }),
+  of: () => NOTHING,
   ofMachine: () => null,
 }
 
@@ -79,6 +89,7 @@ function sensorRules(bound: readonly BoundRule[]): SensorRules {
   }
   return {
     bound,
+    desk: createDesk(bound.map(({ part }) => part)),
     levelOf(value) {
       let level: 0 | 1 | 2 = 0
       for (let i = 0; i < levels.length; i++) {

@@ -51,6 +51,12 @@ export const silence: Detector<SilenceState, SilenceRule> = {
   },
 }
 
+export function copyOf({ numbers: s }: SilenceState): SilenceState {
+  const own = silence.create()
+  own.numbers.set(s)
+  return own
+}
+
 /** From when on the sensor counts as silent; Infinity while its rhythm is not known. */
 export function silentFrom({ numbers: s }: SilenceState, rule: SilenceRule): Micros {
   if (s[COUNT]! < rule.settleReadings) return Infinity

@@ -1,17 +1,20 @@
 import type { OpenAlarm } from '../alarm/alarm.ts'
-import { limits, limitState } from '../detect/limits.ts'
-import type { Reading } from '../reading.ts'
-import type { Mark, Range } from './marks.ts'
+import { packedLength, packingOf, type Packing, type Slot } from '../detect/desk.ts'
+import type { Level, Location } from '../reading.ts'
+import { decodeFirst, decodeSecond } from './checkpoint-old.ts'
+import { type Mark, type Range } from './marks.ts'
+import { putMark } from './mark-book.ts'
 import { createState, type PartitionState } from './partition.ts'
-import { createSensor, createSlot, type SensorState, type Slot } from './sensor.ts'
+import { createSensor, heldStates, isDescribedAlike, type Described, type SensorState } from './sensor.ts'
 
 /**
- * The state of a partition as bytes: what to continue from, and where each sensor's alarms stand. Version 2 is zstd over
- *   length of the header (4 bytes, little-endian) · header (JSON) · states of the detectors, one after another
- * The header names for each sensor the rule and the length of each of its states. Version 1 was zstd over JSON, with
- * limits alone.
+ * The state of a partition as bytes: what to continue from, and where each sensor's alarms stand. Version 3 is a row of
+ * blocks, so that neither writing nor reading one takes memory for all sensors at once:
+ *   length of the block (4 bytes, little-endian) · zstd over: length of the header (4 bytes) · header (JSON) · bytes
+ * The header has some hundred sensors or marks in short; the bytes are theirs, one after another: what a sensor's
+ * detectors know, packed, and the last contents of a mark. Versions 1 and 2: see checkpoint-old.ts.
  */
-export const CHECKPOINT_VERSION = 2
+export const CHECKPOINT_VERSION = 3
 
 export interface Checkpoint {
   state: PartitionState
@@ -21,184 +24,200 @@ export interface Checkpoint {
 
 interface Header {
   rules: number
-  /** [rule id, detector, its version]: slots name them by place */
-  detectors: [string, string, number][]
+  /** what packed states consist of; sensors name it by its place */
+  packings: (readonly Slot[])[]
   sensors: StoredSensor[]
   marks: StoredMark[]
 }
 
-interface StoredSensor {
-  reading: Reading
-  /** where it differs from the reading */
-  described?: Reading
-  key: number
-  watermark: number | null
-  count: number
-  level: number
-  flags: number
-  offset: number
-  run: string | null
-  /** place among `detectors`, bytes: two numbers a slot */
-  slots: number[]
-  alarms: OpenAlarm[]
-  /** time, value */
-  recent: number[]
-}
+type StoredDescription = [string, string, string, Location, number | null, number | null]
 
-interface StoredMark {
-  source: string
-  runId: string
-  high: number
-  missing: Range[]
-  spilled: boolean
-}
+/** its newest reading, then what else is known of it; the last two, mostly missing: what it was described as, its alarms */
+type StoredSensor = [
+  description: StoredDescription,
+  measuredAt: number,
+  value: number,
+  quality: number,
+  claimedLevel: Level | null,
+  metadata: Record<string, unknown> | null,
+  key: number,
+  watermark: number | null,
+  count: number,
+  level: number,
+  flags: number,
+  offset: number,
+  run: string | null,
+  packing: number,
+  bytes: number,
+  described?: StoredDescription | null,
+  open?: readonly OpenAlarm[],
+]
 
+type StoredMark = [source: string, runId: string, high: number, spilled: 0 | 1, missing?: Range[]]
+
+const BLOCK = 256
 const MARK_BYTES = 4 * 32
+const LENGTH = 4
 
 export function encodeCheckpoint(state: PartitionState): Buffer {
-  const places = new Map<string, number>()
-  const detectors: Header['detectors'] = []
-  const parts: Uint8Array[] = []
-  const placeOf = (slot: Slot) => {
-    const key = `${slot.ruleId}\n${slot.detector}\n${slot.detectorVersion}`
-    let place = places.get(key)
-    if (place === undefined) {
-      places.set(key, (place = detectors.length))
-      detectors.push([slot.ruleId, slot.detector, slot.detectorVersion])
-    }
-    return place
+  const blocks: Uint8Array[] = []
+  let block = newBlock(state)
+  const next = () => {
+    if (block.size() < BLOCK) return
+    blocks.push(...block.finish())
+    block = newBlock(state)
   }
-  const sensors = [...state.sensors.values()].map((s) => storedSensor(s, placeOf, parts))
-  const marks: StoredMark[] = []
+  for (const sensor of state.sensors.values()) {
+    block.addSensor(sensor)
+    next()
+  }
   for (const [source, runs] of state.marks)
-    for (const [runId, { recent, ...mark }] of runs) {
-      marks.push({ source, runId, ...mark })
-      parts.push(new Uint8Array(recent.buffer, recent.byteOffset, recent.byteLength))
+    for (const [runId, mark] of runs) {
+      block.addMark(source, runId, mark)
+      next()
     }
-  const header = Buffer.from(
-    JSON.stringify({ rules: state.rules.version, detectors, sensors, marks } satisfies Header),
-  )
-  const length = Buffer.alloc(4)
-  length.writeUInt32LE(header.length)
-  return Bun.zstdCompressSync(Buffer.concat([length, header, ...parts]), { level: 1 })
+  blocks.push(...block.finish())
+  return Buffer.concat(blocks)
 }
 
-function storedSensor(s: SensorState, placeOf: (slot: Slot) => number, parts: Uint8Array[]): StoredSensor {
-  const slots: number[] = []
-  const alarms: OpenAlarm[] = []
-  for (const slot of s.slots.values()) {
-    const bytes = slot.bytes ?? (slot.state && slot.rule?.encode(slot.state))
-    if (slot.open) alarms.push(slot.open)
-    if (!bytes) continue
-    slots.push(placeOf(slot), bytes.length)
-    parts.push(bytes)
+function newBlock({ rules }: PartitionState) {
+  const places = new Map<string, number>()
+  const header: Header = { rules: rules.version, packings: [], sensors: [], marks: [] }
+  const parts: Uint8Array[] = []
+  const placeOf = ({ signature, slots }: Packing) => {
+    let place = places.get(signature)
+    if (place === undefined) places.set(signature, (place = header.packings.push(slots) - 1))
+    return place
   }
   return {
-    reading: s.reading,
-    ...(s.described === s.reading ? {} : { described: s.described }),
-    key: s.sensorKey,
-    watermark: Number.isFinite(s.watermark) ? s.watermark : null,
-    count: s.count,
-    level: s.level,
-    flags: s.flags,
-    offset: s.offset,
-    run: s.runId,
-    slots,
-    alarms,
-    recent: s.recent.flatMap((r) => [r.at, r.value]),
+    size: () => header.sensors.length + header.marks.length,
+    addSensor(s: SensorState) {
+      const { packing, packed } = statesOf(s)
+      const length = packedLength(packing, packed)
+      parts.push(packed.subarray(0, length))
+      header.sensors.push(storedSensor(s, placeOf(packing), length))
+    },
+    addMark(source: string, runId: string, { high, missing, spilled, recent }: Mark) {
+      parts.push(new Uint8Array(recent.buffer, recent.byteOffset, recent.byteLength))
+      const stored: StoredMark = [source, runId, high, spilled ? 1 : 0]
+      if (missing.length > 0) stored.push(missing)
+      header.marks.push(stored)
+    },
+    finish(): Uint8Array[] {
+      const text = Buffer.from(JSON.stringify(header))
+      const zipped = Bun.zstdCompressSync(Buffer.concat([lengthOf(text), text, ...parts]), { level: 1 })
+      return [lengthOf(zipped), zipped]
+    },
   }
+}
+
+function lengthOf(bytes: Uint8Array): Buffer {
+  const length = Buffer.alloc(LENGTH)
+  length.writeUInt32LE(bytes.length)
+  return length
+}
+
+/** Also those at rest, each behind its length. */
+function statesOf(sensor: SensorState): { packing: Packing; packed: Buffer } {
+  const { packing, packed, resting } = sensor
+  if (packing && packed && resting.length === 0) return { packing, packed }
+  const held = heldStates(sensor)
+  return {
+    packing: packingOf(held.map(({ slot }) => ({ ...slot, size: 0 }))),
+    packed: Buffer.concat(held.flatMap(({ bytes }) => [lengthOf(bytes), bytes])),
+  }
+}
+
+function storedSensor(s: SensorState, packing: number, bytes: number): StoredSensor {
+  const { measuredAt, value, quality, claimedLevel, metadata } = s.reading
+  const stored: StoredSensor = [
+    storedDescription(s.reading),
+    measuredAt,
+    value,
+    quality,
+    claimedLevel,
+    metadata,
+    s.sensorKey,
+    Number.isFinite(s.watermark) ? s.watermark : null,
+    s.count,
+    s.level,
+    s.flags,
+    s.offset,
+    s.runId,
+    packing,
+    bytes,
+  ]
+  const isAlike = isDescribedAlike(s.reading, s.described)
+  if (!isAlike || s.open.length > 0) stored.push(isAlike ? null : storedDescription(s.described))
+  if (s.open.length > 0) stored.push(s.open)
+  return stored
+}
+
+function storedDescription(d: Described): StoredDescription {
+  return [d.sensorId, d.sensorType, d.unit, d.location, d.warningThreshold, d.criticalThreshold]
 }
 
 /** Null for bytes of a version that this program cannot read: the caller says that it learns anew. */
 export function decodeCheckpoint(bytes: Uint8Array, version: number): Checkpoint | null {
   if (version === 1) return decodeFirst(bytes)
+  if (version === 2) return decodeSecond(bytes)
   if (version !== CHECKPOINT_VERSION) return null
-  const all = Bun.zstdDecompressSync(bytes)
-  const headerEnd = 4 + all.readUInt32LE(0)
-  const header = JSON.parse(all.toString('utf8', 4, headerEnd)) as Header
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const state = createState()
+  /** one for all that are alike, so that it is held once */
+  const packings = new Map<string, Packing>()
+  let rulesVersion = 0
+  for (let at = 0; at < all.length;) {
+    const from = at + LENGTH
+    at = from + all.readUInt32LE(at)
+    rulesVersion = readBlock(Bun.zstdDecompressSync(all.subarray(from, at)), state, packings)
+  }
+  return { state, rulesVersion }
+}
+
+function readBlock(block: Buffer, state: PartitionState, known: Map<string, Packing>): number {
+  const headerEnd = LENGTH + block.readUInt32LE(0)
+  const header = JSON.parse(block.toString('utf8', LENGTH, headerEnd)) as Header
+  const packings = header.packings.map((slots) => {
+    const packing = packingOf(slots)
+    if (!known.has(packing.signature)) known.set(packing.signature, packing)
+    return known.get(packing.signature) ?? packing
+  })
   let at = headerEnd
-  const next = (length: number) => all.subarray(at, (at += length))
-  const state = createState()
+  const next = (length: number) => block.subarray(at, (at += length))
   for (const stored of header.sensors) {
-    const sensor = createSensor(stored.reading, stored.key)
-    const { slots, alarms, recent } = stored
-    sensor.described = stored.described ?? stored.reading
-    sensor.watermark = stored.watermark ?? -Infinity
-    sensor.count = stored.count
-    sensor.level = stored.level
-    sensor.flags = stored.flags
-    sensor.offset = stored.offset
-    sensor.runId = stored.run
-    for (let i = 0; i < recent.length; i += 2)
-      sensor.recent.push({ at: recent[i] ?? 0, value: recent[i + 1] ?? 0 })
-    for (let i = 0; i < slots.length; i += 2) {
-      const [ruleId, detector, detectorVersion] = header.detectors[slots[i] ?? 0] ?? ['', '', 0]
-      const own = Uint8Array.from(next(slots[i + 1] ?? 0))
-      sensor.slots.set(ruleId, createSlot(ruleId, detector, detectorVersion, own))
-    }
-    for (const open of alarms) openIn(sensor, open)
-    state.sensors.set(stored.reading.sensorId, sensor)
-  }
-  for (const { source, runId, ...mark } of header.marks) {
-    const recent = new Uint32Array(Uint8Array.from(next(MARK_BYTES)).buffer)
-    putMark(state, source, runId, { ...mark, recent })
-  }
-  return { state, rulesVersion: header.rules }
-}
-
-function openIn(sensor: SensorState, open: OpenAlarm): void {
-  const slot = sensor.slots.get(open.ruleId)
-  if (slot) slot.open = open
-}
-
-function putMark(state: PartitionState, source: string, runId: string, mark: Mark): void {
-  const runs = state.marks.get(source) ?? new Map<string, Mark>()
-  runs.set(runId, mark)
-  state.marks.set(source, runs)
-}
-
-interface FirstSensor extends Pick<
-  SensorState,
-  'reading' | 'described' | 'sensorKey' | 'count' | 'level' | 'flags'
-> {
-  offset: number
-  watermark: number | null
-  limits: [string, { active: boolean; streak: number }][]
-  alarms: { alertId: string; ruleId: string; raisedAt: number; peak: number }[]
-  recent: { at: number; value: number }[]
-}
-
-/** Version 1: limits go on where they stood, everything else begins to learn. */
-function decodeFirst(bytes: Uint8Array): Checkpoint {
-  const stored = JSON.parse(Bun.zstdDecompressSync(bytes).toString('utf8')) as {
-    sensors: FirstSensor[]
-    marks: (StoredMark & { recent: number[] })[]
-  }
-  const state = createState()
-  for (const { limits: ofLimits, alarms, watermark, ...rest } of stored.sensors) {
-    const sensor = Object.assign(createSensor(rest.reading, rest.sensorKey), rest, {
-      watermark: watermark ?? -Infinity,
-    })
-    for (const [ruleId, { active, streak }] of ofLimits) {
-      const encoded = limits.encode(limitState(active, streak))
-      sensor.slots.set(ruleId, createSlot(ruleId, limits.name, limits.version, encoded))
-    }
-    for (const alarm of alarms) {
-      const side = alarm.ruleId.includes('low') ? 'low' : 'high'
-      const critical = /high_high|low_low/.test(alarm.ruleId)
-      openIn(sensor, {
-        ...alarm,
-        ruleVersion: 1,
-        kind: 'limit',
-        anomalyType: critical ? 'critical_threshold_violation' : 'warning_threshold_violation',
-        severity: critical ? 'critical' : 'medium',
-        reference: alarm.peak,
-        side,
-      })
-    }
+    const sensor = sensorOf(stored)
+    const [, , , , , , , , , , , , , packing, length] = stored
+    sensor.packing = packings[packing] ?? null
+    sensor.packed = Buffer.allocUnsafeSlow(length)
+    next(length).copy(sensor.packed)
     state.sensors.set(sensor.reading.sensorId, sensor)
   }
-  for (const { source, runId, recent, ...mark } of stored.marks)
-    putMark(state, source, runId, { ...mark, recent: Uint32Array.from(recent) })
-  return { state, rulesVersion: 0 }
+  for (const [source, runId, high, spilled, missing = []] of header.marks) {
+    const recent = new Uint32Array(MARK_BYTES / 4)
+    new Uint8Array(recent.buffer).set(next(MARK_BYTES))
+    putMark(state.marks, source, runId, { high, missing, spilled: spilled === 1, recent })
+  }
+  return header.rules
+}
+
+function sensorOf(stored: StoredSensor): SensorState {
+  const [description, measuredAt, value, quality, claimedLevel, metadata, key, watermark] = stored
+  const [, , , , , , , , count, level, flags, offset, run, , , described, open] = stored
+  const reading = { ...descriptionOf(description), measuredAt, value, quality, claimedLevel, metadata }
+  const sensor = createSensor(reading, key)
+  if (described) sensor.described = descriptionOf(described)
+  sensor.watermark = watermark ?? -Infinity
+  sensor.count = count
+  sensor.level = level
+  sensor.flags = flags
+  sensor.offset = offset
+  sensor.runId = run
+  if (open) sensor.open = open
+  return sensor
+}
+
+function descriptionOf(stored: StoredDescription): Described {
+  const [sensorId, sensorType, unit, location, warningThreshold, criticalThreshold] = stored
+  return { sensorId, sensorType, unit, location, warningThreshold, criticalThreshold }
 }

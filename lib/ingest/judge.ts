@@ -1,12 +1,11 @@
 import { clearAlarm, follow, openAlarm, raiseAlarm, type Moment } from '../alarm/alarm.ts'
 import type { BoundRule } from '../alarm/bind.ts'
-import type { Rules } from '../alarm/rules.ts'
+import type { Rules, SensorRules } from '../alarm/rules.ts'
 import { IGNORED, type Sample } from '../detect/detector.ts'
+import { recentOf, remember } from '../detect/recent.ts'
 import type { Reading } from '../reading.ts'
 import type { Outputs } from './outputs.ts'
-import type { Judged, SensorState, Slot } from './sensor.ts'
-
-const RECENT_READINGS = 8
+import { isOpen, isOver, keepStates, openAlarmOf, type SensorState } from './sensor.ts'
 
 /**
  * One live reading before all rules of its sensor: moves their detectors, raises and clears. An impossible value teaches
@@ -15,54 +14,43 @@ const RECENT_READINGS = 8
  */
 export function judge(
   sensor: SensorState,
-  judged: Judged,
+  rules: SensorRules,
   sample: Sample,
   impossible: boolean,
   momentOf: () => Moment,
   outputs: Outputs | null,
 ): void {
   const { at, value } = sample
-  const { bound } = judged.rules
+  const { bound, desk } = rules
+  if (sensor.packed) desk.lay(sensor.packed)
+  else desk.begin()
   for (let i = 0; i < bound.length; i++) {
     const rule = bound[i] as BoundRule
-    const slot = judged.slots[i] as Slot
     if (impossible && rule.learns) continue
-    const verdict = rule.step(slot.state as object, sample)
+    const verdict = rule.step(desk.states[i] as object, sample)
     if (verdict === IGNORED) continue
-    if (slot.open) {
-      follow(slot.open, value)
+    const open = openAlarmOf(sensor, rule.rule.id)
+    if (open) {
+      follow(open, value)
       if (verdict.active) continue
-      outputs?.cleared.push(clearAlarm(slot.open, momentOf(), null, verdict))
-      slot.open = null
-    } else if (verdict.score >= 0.5 && !yields(rule, judged)) {
-      const raised = raiseAlarm(rule, verdict, momentOf(), sensor.recent, bound)
-      slot.open = openAlarm(rule, verdict, raised, at)
+      outputs?.cleared.push(clearAlarm(open, momentOf(), null, verdict))
+      isOver(sensor, open)
+    } else if (verdict.score >= 0.5 && !yields(rule, sensor, bound)) {
+      const raised = raiseAlarm(rule, verdict, momentOf(), recentOf(desk.recent), bound)
+      isOpen(sensor, openAlarm(rule, verdict, raised, at))
       outputs?.raised.push(raised)
     }
   }
-  remember(sensor.recent, at, value)
-}
-
-/** The oldest of a full list is filled anew: nobody holds it, and there is one for every reading. */
-function remember(recent: SensorState['recent'], at: number, value: number): void {
-  const [oldest] = recent
-  if (!oldest || recent.length < RECENT_READINGS) {
-    recent.push({ at, value })
-    return
-  }
-  const last = recent.length - 1
-  for (let i = 0; i < last; i++) recent[i] = recent[i + 1] as typeof oldest
-  oldest.at = at
-  oldest.value = value
-  recent[last] = oldest
+  remember(desk.recent, at, value)
+  sensor.packed = desk.pack(sensor.packed)
 }
 
 /** Another rule already says that something is wrong with this sensor. */
-function yields({ rule }: BoundRule, { rules, slots }: Judged): boolean {
+function yields({ rule }: BoundRule, { open }: SensorState, bound: readonly BoundRule[]): boolean {
   if (rule.yields_to.length === 0) return false
-  return slots.some((slot, i) => {
-    if (!slot.open || slot.ruleId === rule.id) return false
-    const other = rules.bound[i]?.rule
+  return open.some(({ ruleId }) => {
+    if (ruleId === rule.id) return false
+    const other = bound.find((b) => b.rule.id === ruleId)?.rule
     if (!other) return false
     const isCritical = other.kind === 'limit' && other.level === 'critical'
     return rule.yields_to.includes(other.kind) || (isCritical && rule.yields_to.includes('critical'))
@@ -80,12 +68,15 @@ export function changeRules(
   at: Omit<Moment, 'reading' | 'level'>,
   outputs: Outputs | null,
 ): void {
-  const kept = new Map(rules.of(topic, sensor.described).bound.map((b) => [b.rule.id, b]))
-  const reason = (id: string) => `rule ${id} is no longer in force (rule book ${rules.version})`
-  for (const slot of sensor.slots.values()) {
-    if (kept.get(slot.ruleId)?.detector === slot.detector) continue
-    if (slot.open) outputs?.cleared.push(clearAlarm(slot.open, momentOf(sensor, at), reason(slot.ruleId)))
-    sensor.slots.delete(slot.ruleId)
+  const parts = rules.of(topic, sensor.described).desk.parts
+  const gone = keepStates(sensor, ({ ruleId, detector }) =>
+    parts.some((part) => part.ruleId === ruleId && part.detector === detector),
+  )
+  for (const open of sensor.open) {
+    if (!gone.has(open.ruleId)) continue
+    const reason = `rule ${open.ruleId} is no longer in force (rule book ${rules.version})`
+    outputs?.cleared.push(clearAlarm(open, momentOf(sensor, at), reason))
+    isOver(sensor, open)
   }
   sensor.judged = null
 }
@@ -100,13 +91,12 @@ export function redescribe(
   outputs: Outputs | null,
 ): void {
   const kept = new Set(rules.of(topic, reading).bound.map((b) => b.rule.id))
-  for (const slot of sensor.slots.values()) {
-    if (kept.has(slot.ruleId) || !slot.open) continue
-    outputs?.cleared.push(
-      clearAlarm(slot.open, momentOf(sensor, at), 'the sensor describes itself otherwise now'),
-    )
-    sensor.slots.delete(slot.ruleId)
+  const over = sensor.open.filter(({ ruleId }) => !kept.has(ruleId))
+  for (const open of over) {
+    outputs?.cleared.push(clearAlarm(open, momentOf(sensor, at), 'the sensor describes itself otherwise now'))
+    isOver(sensor, open)
   }
+  keepStates(sensor, ({ ruleId }) => !over.some((open) => open.ruleId === ruleId))
   sensor.judged = null
 }
 

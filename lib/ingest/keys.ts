@@ -1,6 +1,7 @@
 import { ask, type Database } from '../db/connect.ts'
 import type { Reading } from '../reading.ts'
 import type { Keys } from './partition.ts'
+import type { Described } from './sensor.ts'
 
 /**
  * Numbers of the small tables. Runs and topics are few and held in memory; of sensors there may be hundreds of thousands,
@@ -166,7 +167,7 @@ function found(key: number | undefined, what: string): number {
   return key
 }
 
-function toRow(r: Reading) {
+function toRow(r: Described) {
   return {
     sensor_id: r.sensorId,
     sensor_type: r.sensorType,
@@ -180,7 +181,7 @@ function toRow(r: Reading) {
 }
 
 /** Equal for readings that share a row of table sensors. */
-export function readingKey(r: Reading): string {
+export function readingKey(r: Described): string {
   return rowKey(toRow(r))
 }
 

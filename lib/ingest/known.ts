@@ -5,18 +5,16 @@ import type { Form } from './form.ts'
 import { learnForm } from './learn.ts'
 import type { Mark } from './marks.ts'
 import type { Message } from './outputs.ts'
-import type { SensorState } from './sensor.ts'
+import type { Described, SensorState } from './sensor.ts'
 
 /** The form of a sensor's messages, with everything that is the same for all messages of that form. */
 export interface Known {
   form: Form
   sensor: SensorState
   /** what the sensor was described as then: it holds as long as the sensor has this very one */
-  described: Reading
+  described: Described
   /** says all that the form's messages say, but for what stands in the holes */
   like: Reading
-  /** the same, to be filled with what does, and shown as the sensor's newest */
-  shown: Reading
   /** null where messages carry none; its number is that of the last one read */
   identity: Identity | null
   mark: Mark | null
@@ -69,7 +67,6 @@ export function createForms(): Forms {
         sensor,
         described: sensor.described,
         like: reading,
-        shown: { ...reading },
         identity: identity && { ...identity },
         mark,
         runKey,

@@ -23,6 +23,13 @@ export function markOf(marks: Marks, source: string, runId: string, onForgotten 
   return mark
 }
 
+/** Of a checkpoint: behind the runs that are there already. */
+export function putMark(marks: Marks, source: string, runId: string, mark: Mark): void {
+  const runs = marks.get(source)
+  if (runs) runs.set(runId, mark)
+  else marks.set(source, new Map([[runId, mark]]))
+}
+
 /** Names in broken messages are anybody's: they neither fill the memory nor push a real run out of it. */
 export function mayOpenMark(marks: Marks, source: string, runId: string): boolean {
   const runs = marks.get(source)

@@ -6,7 +6,7 @@ import type { Reading } from '../reading.ts'
 import type { Micros } from '../time.ts'
 import { judge } from './judge.ts'
 import { createOutputs } from './outputs.ts'
-import { createSensor, judgedBy, type SensorState } from './sensor.ts'
+import { createSensor, judgedBy, showNext, type SensorState } from './sensor.ts'
 
 /** An alarm as a score or a backtest sees it. */
 export interface Told {
@@ -83,17 +83,17 @@ export function rehearse(
       if (!sensor) sensors.set(reading.sensorId, (sensor = createSensor(reading, 0)))
       if (reading.measuredAt < sensor.watermark) return
       const judged = judgedBy(sensor, rules, topic, () => {})
-      const level = judged.rules.levelOf(reading.value)
+      const level = judged.levelOf(reading.value)
       const source = { topic, partition: 0, offset: offset++ }
       ways.set(reading.sensorId, way)
       sensor.watermark = reading.measuredAt
-      sensor.reading = reading
+      showNext(sensor, reading)
       const sample = { at: reading.measuredAt, value: reading.value, quality: reading.quality }
       judge(
         sensor,
         judged,
         sample,
-        judged.rules.isOutOfRange(reading.value),
+        judged.isOutOfRange(reading.value),
         () => ({ reading, level, source, detectedBy: 'offline' }),
         outputs,
       )
@@ -107,9 +107,11 @@ export function rehearse(
       if (now - checkedAt < CHECK_EVERY) return
       checkedAt = now
       for (const [sensorId, sensor] of sensors) {
-        if (silent.has(sensorId) || !sensor.judged) continue
-        for (const [i, bound] of sensor.judged.rules.bound.entries()) {
-          const rhythm = rhythmOf(bound, sensor.judged.slots[i]?.state ?? null)
+        if (silent.has(sensorId) || !sensor.judged || !sensor.packed) continue
+        const { bound: inForce, desk } = sensor.judged
+        desk.lay(sensor.packed)
+        for (const [i, bound] of inForce.entries()) {
+          const rhythm = rhythmOf(bound, desk.states[i] ?? null)
           if (!rhythm || bound.rule.kind !== 'silence') continue
           const from = silentFrom(rhythm, ruleOf(bound.rule))
           if (now < from) continue

@@ -14,10 +14,13 @@ import { markOf, mayOpenMark, sourceFromKey, type Marks } from './mark-book.ts'
 import { leaveOpen, MAX_RANGES, place, spill, type Mark } from './marks.ts'
 import {
   createSensor,
+  describedBy,
   isDescribedAlike,
   isJudgedAlike,
   isShownNext,
   judgedBy,
+  showNext,
+  type Newest,
   type SensorState,
 } from './sensor.ts'
 
@@ -84,9 +87,9 @@ export function createProcessor(
   /** the reading in hand, as it goes into the table: one row for all */
   const row = emptyRow(where.partition, where.topicKey)
   const sample = { at: 0, value: 0, quality: 1 }
-  /** what the row was made of: this reading, or, where `shown` is to be filled, one that is like it but for the row */
+  /** what the row was made of: this reading, or, where it came by its form, one that is like it but for the row */
   let like: Reading | null = null
-  let shown: Reading | null = null
+  let isByForm = false
   const crowded = new Map<Mark, { source: string; runId: string }>()
   const sourceAt = (offset: number) => ({ topic: where.topic, partition: where.partition, offset })
 
@@ -184,7 +187,7 @@ export function createProcessor(
     row.claimedLevel = read.claimed < 0 ? null : read.claimed
     row.metadata = form.metadata
     like = form.like
-    shown = form.shown
+    isByForm = true
     arrive(sensor, records.appendedAtMs, flags | form.flags, identity, false, outputs)
     return true
   }
@@ -236,7 +239,7 @@ export function createProcessor(
     row.claimedLevel = one.claimedLevel === null ? null : LEVELS.indexOf(one.claimedLevel)
     row.metadata = one.metadata && outputs && JSON.stringify(one.metadata)
     like = one
-    shown = null
+    isByForm = false
     const history = one.metadata?.history === true ? FLAG.history : 0
     return arrive(sensor, message.appendedAtMs, identityFlags | history, identity, isCounted, outputs)
   }
@@ -254,8 +257,8 @@ export function createProcessor(
     const judged = judgedBy(sensor, state.rules, where.topic, relearn)
     let flags = flagsBefore | timeFlags(measuredAt, appendedAtMs * 1000, sensor.watermark)
     if (quality < 0.5) flags |= FLAG.badQuality
-    if (judged.rules.isOutOfRange(value)) flags |= FLAG.outOfRange
-    const level = judged.rules.levelOf(value)
+    if (judged.isOutOfRange(value)) flags |= FLAG.outOfRange
+    const level = judged.levelOf(value)
     row.flags = flags
     row.level = level
     row.sensorKey = sensor.sensorKey
@@ -267,7 +270,8 @@ export function createProcessor(
       judge(sensor, judged, sample, (flags & FLAG.outOfRange) !== 0, momentOf, outputs)
     }
     if (isShownNext(sensor, measuredAt, flags)) {
-      sensor.reading = shown ? fill(shown) : inHand()
+      const newest = showNext(sensor, held())
+      if (isByForm) fill(newest)
       sensor.level = level
       sensor.flags = flags
       sensor.offset = row.offset
@@ -289,12 +293,16 @@ export function createProcessor(
     return { reading: inHand(), level: row.level, source: sourceAt(row.offset), detectedBy }
   }
 
-  function inHand(): Reading {
+  function held(): Reading {
     if (!like) throw new Error('Cannot tell of a reading: none is in hand')
-    return shown ? fill({ ...like }) : like
+    return like
   }
 
-  function fill(one: Reading): Reading {
+  function inHand(): Reading {
+    return isByForm ? fill({ ...held() }) : held()
+  }
+
+  function fill<One extends Newest>(one: One): One {
     one.measuredAt = row.measuredAt
     one.value = row.value
     one.quality = row.quality
@@ -314,7 +322,7 @@ export function createProcessor(
       const at = { source: sourceAt(message.offset), detectedBy }
       if (!isJudgedAlike(known.described, reading))
         redescribe(known, reading, state.rules, where.topic, at, outputs)
-      known.described = reading
+      known.described = describedBy(reading)
     }
     return known
   }

@@ -1,17 +1,17 @@
 import type { OpenAlarm } from '../alarm/alarm.ts'
-import type { BoundRule } from '../alarm/bind.ts'
 import type { Rules, SensorRules } from '../alarm/rules.ts'
+import { unpack, type Packing, type Slot } from '../detect/desk.ts'
 import { HEARTBEAT_TYPE } from '../line.ts'
 import type { Reading } from '../reading.ts'
 import type { Micros } from '../time.ts'
 import { FLAG } from './flags.ts'
 
-/** What a partition knows of one sensor. */
+/** What a partition knows of one sensor. There may be hundreds of thousands, so it is little. */
 export interface SensorState {
-  /** the newest by event time */
-  reading: Reading
-  /** the reading that sensorKey was looked up for */
-  described: Reading
+  /** the newest by event time: its own, filled anew */
+  readonly reading: Newest
+  /** the description that sensorKey was looked up for */
+  described: Described
   sensorKey: number
   /** newest event time among live readings: what is older is late */
   watermark: Micros
@@ -21,41 +21,37 @@ export interface SensorState {
   offset: number
   /** the spool that its newest reading came from; null where it named none */
   runId: string | null
-  /** by rule id: detector state and open alarm of every rule that ever judged it and still stands in the book */
-  slots: Map<string, Slot>
-  /** the rules in force for it and their slots, in step; null: to be looked up again */
-  judged: Judged | null
-  /** the last values, oldest first: part of an alarm's explanation */
-  recent: { at: Micros; value: number }[]
+  /** what its detectors know and its last values, packed; null: it was never judged */
+  packed: Buffer | null
+  /** what `packed` consists of */
+  packing: Packing | null
+  /** the rules in force for it; null: to be looked up again */
+  judged: SensorRules | null
+  open: readonly OpenAlarm[]
+  /** what rules knew that are in the book, but not for the sensor as it describes itself now */
+  resting: readonly Rest[]
 }
+
+/** What else its device measured in that moment is asked for by nobody. */
+export type Newest = Omit<Reading, 'together'>
+
+export interface Rest {
+  slot: Slot
+  bytes: Uint8Array
+}
+
+/** most sensors have no alarm, and nothing at rest: one list for all of them */
+const NONE: readonly never[] = []
 
 /** Signs of life are no readings: the newest value of their sensor is another topic's. */
 export function isShown({ reading }: SensorState): boolean {
   return reading.sensorType !== HEARTBEAT_TYPE
 }
 
-export interface Judged {
-  rules: SensorRules
-  slots: Slot[]
-}
-
-/** One rule's view of one sensor. */
-export interface Slot {
-  ruleId: string
-  detector: string
-  detectorVersion: number
-  state: object | null
-  /** of a checkpoint, not yet turned into state */
-  bytes: Uint8Array | null
-  /** the rule that made `state` */
-  rule: BoundRule | null
-  open: OpenAlarm | null
-}
-
 export function createSensor(reading: Reading, sensorKey: number): SensorState {
   return {
-    reading,
-    described: reading,
+    reading: newestOf(reading),
+    described: describedBy(reading),
     sensorKey,
     watermark: -Infinity,
     count: 0,
@@ -63,19 +59,57 @@ export function createSensor(reading: Reading, sensorKey: number): SensorState {
     flags: 0,
     offset: 0,
     runId: null,
-    slots: new Map(),
+    packed: null,
+    packing: null,
     judged: null,
-    recent: [],
+    open: NONE,
+    resting: NONE,
   }
 }
 
-export function createSlot(
-  ruleId: string,
-  detector: string,
-  detectorVersion: number,
-  bytes: Uint8Array | null,
-): Slot {
-  return { ruleId, detector, detectorVersion, state: null, bytes, rule: null, open: null }
+function newestOf(reading: Reading): Newest {
+  const { measuredAt, value, quality, claimedLevel, metadata } = reading
+  return { ...describedBy(reading), measuredAt, value, quality, claimedLevel, metadata }
+}
+
+/** What a reading says of its sensor. */
+export type Described = Pick<
+  Reading,
+  'sensorId' | 'sensorType' | 'unit' | 'location' | 'warningThreshold' | 'criticalThreshold'
+>
+
+export function describedBy(r: Described): Described {
+  const { sensorId, sensorType, unit, location, warningThreshold, criticalThreshold } = r
+  return { sensorId, sensorType, unit, location, warningThreshold, criticalThreshold }
+}
+
+/** This one is the sensor's newest now: its numbers are taken over, and its words are those that are held already. */
+export function showNext({ reading, described }: SensorState, like: Newest): Newest {
+  reading.sensorType = described.sensorType
+  reading.unit = described.unit
+  reading.location = described.location
+  reading.warningThreshold = described.warningThreshold
+  reading.criticalThreshold = described.criticalThreshold
+  reading.measuredAt = like.measuredAt
+  reading.value = like.value
+  reading.quality = like.quality
+  reading.claimedLevel = like.claimedLevel
+  reading.metadata = like.metadata
+  return reading
+}
+
+export function openAlarmOf(sensor: SensorState, ruleId: string): OpenAlarm | null {
+  if (sensor.open.length === 0) return null
+  return sensor.open.find((alarm) => alarm.ruleId === ruleId) ?? null
+}
+
+export function isOpen(sensor: SensorState, alarm: OpenAlarm): void {
+  sensor.open = [...sensor.open, alarm]
+}
+
+export function isOver(sensor: SensorState, alarm: OpenAlarm): void {
+  const others = sensor.open.filter((one) => one !== alarm)
+  sensor.open = others.length > 0 ? others : NONE
 }
 
 /** Looks up the rules in force; `onRelearn` hears of every detector that cannot go on from its stored state. */
@@ -84,32 +118,58 @@ export function judgedBy(
   rules: Rules,
   topic: string,
   onRelearn: (ruleId: string) => void,
-): Judged {
+): SensorRules {
   if (sensor.judged) return sensor.judged
   const mine = rules.of(topic, sensor.described)
-  return (sensor.judged = { rules: mine, slots: mine.bound.map((rule) => slotOf(sensor, rule, onRelearn)) })
+  repack(sensor, mine, onRelearn)
+  return (sensor.judged = mine)
 }
 
-function slotOf(sensor: SensorState, bound: BoundRule, onRelearn: (ruleId: string) => void): Slot {
-  const { id } = bound.rule
-  let slot = sensor.slots.get(id)
-  if (!slot) {
-    slot = createSlot(id, bound.detector, 0, null)
-    sensor.slots.set(id, slot)
+/** What was known of the sensor, as these rules know it; what belongs to none of them rests. */
+export function repack(
+  sensor: SensorState,
+  { desk }: SensorRules,
+  onRelearn: (ruleId: string) => void,
+): void {
+  if (sensor.packing?.signature === desk.signature && sensor.resting.length === 0) {
+    sensor.packing = desk // equal: the one that is held already
+    return
   }
-  const sameDetector = slot.detector === bound.detector
-  if (slot.state === null && slot.bytes !== null) {
-    slot.state = sameDetector ? bound.decode(slot.bytes, slot.detectorVersion) : null
-    slot.bytes = null
-    if (slot.state === null) onRelearn(id)
-  } else if (slot.state !== null && !sameDetector) {
-    slot.state = null
+  const had = new Map(heldStates(sensor).map((rest) => [rest.slot.ruleId, rest]))
+  desk.begin()
+  const last = had.get('')
+  if (last) desk.recent.bytes.set(last.bytes)
+  had.delete('')
+  for (const part of desk.parts) {
+    const rest = had.get(part.ruleId)
+    if (!rest) continue
+    had.delete(part.ruleId)
+    const goesOn = rest.slot.detector === part.detector && desk.goOn(part, rest.bytes, rest.slot.version)
+    if (!goesOn) onRelearn(part.ruleId)
   }
-  slot.state ??= bound.create()
-  slot.detector = bound.detector
-  slot.detectorVersion = bound.detectorVersion
-  slot.rule = bound
-  return slot
+  sensor.packed = desk.pack(null)
+  sensor.packing = desk
+  sensor.resting = had.size > 0 ? [...had.values()] : NONE
+}
+
+/** Forgets what was known by rules for which this does not hold; answers which. */
+export function keepStates(sensor: SensorState, isKept: (slot: Slot) => boolean): ReadonlySet<string> {
+  const gone = new Set<string>()
+  for (const slot of [...(sensor.packing?.slots ?? NONE), ...sensor.resting.map((rest) => rest.slot)])
+    if (slot.ruleId !== '' && !isKept(slot)) gone.add(slot.ruleId)
+  if (gone.size === 0) return gone
+  sensor.resting = heldStates(sensor).filter(({ slot }) => !gone.has(slot.ruleId))
+  sensor.packed = sensor.packing = null
+  return gone
+}
+
+/** By slot, whether packed or at rest. The bytes are the sensor's own. */
+export function heldStates({ packed, packing, resting }: SensorState): Rest[] {
+  if (!packed || !packing) return [...resting]
+  return [
+    ...unpack(packing, packed).map(({ slot, bytes }) => ({ slot, bytes: Uint8Array.from(bytes) })),
+    ...resting,
+  ]
 }
 
 /** The newest is shown; a time that cannot be right only where there is nothing better, or it would stay for ever. */
@@ -121,7 +181,7 @@ export function isShownNext(sensor: SensorState, measuredAt: Micros, flags: numb
 }
 
 /** Whether the row in table sensors is the same. */
-export function isDescribedAlike(a: Reading, b: Reading): boolean {
+export function isDescribedAlike(a: Described, b: Described): boolean {
   return (
     a.sensorType === b.sensorType &&
     a.unit === b.unit &&
@@ -134,6 +194,6 @@ export function isDescribedAlike(a: Reading, b: Reading): boolean {
 }
 
 /** Whether the same rules are for it. */
-export function isJudgedAlike(a: Reading, b: Reading): boolean {
+export function isJudgedAlike(a: Described, b: Described): boolean {
   return a.sensorType === b.sensorType && a.location.machineId === b.location.machineId
 }

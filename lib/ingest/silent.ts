@@ -4,7 +4,8 @@ import { locationOf, type ClearedAlarm, type RaisedAlarm } from '../alarm/alarm.
 import { rhythmOf, silenceOf as ruleOf, type BoundRule } from '../alarm/bind.ts'
 import type { RuleOf } from '../alarm/rulebook.ts'
 import { ask, type Database, type Sql } from '../db/connect.ts'
-import { silenceOf, silentFrom, type SilenceState } from '../detect/silence.ts'
+import { recentOf, type RecentReading } from '../detect/recent.ts'
+import { copyOf, silenceOf, silentFrom, type SilenceState } from '../detect/silence.ts'
 import { hasFinished } from '../line.ts'
 import { LEVELS } from '../reading.ts'
 import { formatMicros, type Micros } from '../time.ts'
@@ -53,7 +54,9 @@ interface Silent {
 interface Candidate {
   sensor: SensorState
   rule: BoundRule & { rule: RuleOf<'silence'> }
+  /** as of then: a desk holds it for a moment only */
   rhythm: SilenceState
+  recent: readonly RecentReading[]
   from: Micros
   /** how long it may say nothing: `from` less its last reading */
   patience: Micros
@@ -141,14 +144,19 @@ export function createSilenceWatch(options: SilenceOptions): SilenceWatch {
   function candidates(sensors: Iterable<SensorState>, now: Micros, settledMs: number): Candidate[] {
     const found: Candidate[] = []
     for (const sensor of sensors) {
-      if (!sensor.judged || silent.has(sensor.reading.sensorId) || hasFinished(sensor.reading)) continue
-      for (const [i, rule] of sensor.judged.rules.bound.entries()) {
-        const rhythm = rhythmOf(rule, sensor.judged.slots[i]?.state ?? null)
+      const { judged, packed, reading } = sensor
+      if (!judged || !packed || silent.has(reading.sensorId) || hasFinished(reading)) continue
+      const { bound, desk } = judged
+      desk.lay(packed)
+      for (const [i, rule] of bound.entries()) {
+        const rhythm = rhythmOf(rule, desk.states[i] ?? null)
         if (!rhythm || rule.rule.kind !== 'silence') continue
         if (settledMs < rule.rule.settle * 1000) continue
         const from = silentFrom(rhythm, ruleOf(rule.rule))
+        if (now < from) continue
         const patience = from - sensor.watermark
-        if (now >= from) found.push({ sensor, rule: { ...rule, rule: rule.rule }, rhythm, from, patience })
+        const [own, recent] = [copyOf(rhythm), recentOf(desk.recent)]
+        found.push({ sensor, rule: { ...rule, rule: rule.rule }, rhythm: own, recent, from, patience })
       }
     }
     return found
@@ -165,7 +173,7 @@ export function createSilenceWatch(options: SilenceOptions): SilenceWatch {
     return cleared
   }
 
-  function raise({ sensor, rule, rhythm }: Candidate, now: Micros): RaisedAlarm {
+  function raise({ sensor, rule, rhythm, recent }: Candidate, now: Micros): RaisedAlarm {
     const { reading } = sensor
     const source = { topic, partition, offset: sensor.offset }
     const verdict = silenceOf(rhythm, now, ruleOf(rule.rule), false)
@@ -194,7 +202,7 @@ export function createSilenceWatch(options: SilenceOptions): SilenceWatch {
         reasons: verdict.reasons,
         last_reading_at: formatMicros(sensor.watermark),
         last_us: sensor.watermark,
-        recent: sensor.recent.map((r) => ({ at: formatMicros(r.at), value: r.value })),
+        recent: recent.map((r) => ({ at: formatMicros(r.at), value: r.value })),
         source,
         live: true,
       },
