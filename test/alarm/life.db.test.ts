@@ -273,13 +273,18 @@ describe('silence', () => {
   }
 
   test('a sensor that stops is told of after a few of its intervals, under one id, and cleared by its next reading', async () => {
-    await inForce([silent])
+    await inForce([silent, limit('hot', 90)])
     const { worker, topic } = await openWorker()
     await steady(0, worker)
     expect(await ticking(worker, topic, (a) => a.length > 0, 5)).toBe(false)
     nowMs += 12_000
     expect(await ticking(worker, topic, (a) => a.length === 1)).toBe(true)
     const [alarm] = await alarmsOf(topic)
+    const [told] = await sql`select why from alerts where alert_id = ${alarm!.alert_id}`
+    expect(Object.keys(told!.why.limits)).toEqual(['hot'])
+    expect(told!.why).toMatchObject({ part: 'silence', rule: { kind: 'silence' }, rare: null, live: true })
+    expect(told!.why.recent).toHaveLength(8)
+    expect(told!.why.source).toEqual({ topic, partition: 0, offset: 9 })
     worker.release()
     const next = await openWorker(topic, 'consumer-2')
     nowMs += 60_000
@@ -293,17 +298,19 @@ describe('silence', () => {
   })
 
   test.each([
-    ['is not heard either', 'active', -60, false],
-    ['has finished', 'finished', 0, false],
-    ['is well', 'active', 0, true],
-  ])('where its producer %s', async (_what, status, heartbeatAge, told) => {
+    ['is not heard either', 'active', -60, -3600, false],
+    ['has finished', 'finished', 0, -3600, false],
+    ['has started a moment ago', 'active', 0, -1, false],
+    ['is well', 'active', 0, -3600, true],
+  ])('where its producer %s', async (_what, status, heartbeatAge, startedAge, told) => {
     await inForce([silent])
     const { worker, topic } = await openWorker()
     await steady(0, worker)
     nowMs += 40_000
     await sql`delete from producer_health`
-    await sql`insert into producer_health (producer_id, run_id, fleet, status, last_heartbeat)
-      values ('plant', 'run-1', 'factory', ${status}, to_timestamp(${nowMs / 1000 + heartbeatAge}))`
+    await sql`insert into producer_health (producer_id, run_id, fleet, status, last_heartbeat, started_at)
+      values ('plant', 'run-1', 'factory', ${status}, to_timestamp(${nowMs / 1000 + heartbeatAge}),
+        to_timestamp(${nowMs / 1000 + startedAge}))`
     expect(await ticking(worker, topic, (a) => a.length > 0)).toBe(told)
     await sql`delete from producer_health`
   })
