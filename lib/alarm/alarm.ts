@@ -1,9 +1,10 @@
 import { QUIET, type Verdict } from '../detect/detector.ts'
-import { account, explain, oneIn } from '../detect/explain.ts'
+import { account, explain } from '../detect/explain.ts'
 import { LEVELS, type Reading } from '../reading.ts'
 import { formatMicros, type Micros } from '../time.ts'
 import type { BoundRule } from './bind.ts'
 import { alarmId } from './id.ts'
+import { limitsInForce, whyOf } from './why.ts'
 
 /** Where in the log a reading stands. */
 export interface Source {
@@ -103,22 +104,8 @@ export function raiseAlarm(
     rule_id: rule.id,
     rule_version: version,
     why: {
-      part: verdict.part,
-      rule: { id: rule.id, version, kind: rule.kind, title: rule.title },
-      explanation: said,
-      consequence: rule.consequence,
-      response: rule.response,
-      expected: verdict.expected,
-      low: verdict.low,
-      high: verdict.high,
-      rarity: verdict.rarity,
-      rare: verdict.rarity !== null && verdict.rarity > 0 ? oneIn(verdict.rarity) : null,
-      reasons: verdict.reasons,
-      limits: limitsInForce(inForce),
+      ...whyOf({ rule, version, verdict, said, limits: limitsInForce(inForce), recent, source }),
       ...(reading.together ? { together: reading.together } : {}),
-      recent: recent.map((r) => ({ at: formatMicros(r.at), value: r.value })),
-      source,
-      live: true,
     },
     late: false,
     latching: rule.latching,
@@ -232,15 +219,6 @@ function headline({ rule }: Pick<BoundRule, 'rule' | 'version'>, reading: Readin
   const row = rule.kind === 'consecutive' ? ` for ${rule.readings} readings in a row` : ''
   const beyond = rule.kind === 'limit' && rule.exclusive ? side : `at or ${side}`
   return `${reading.sensorId} is at ${quantity(reading.value, reading.unit)}: ${beyond} its ${level}limit of ${quantity(rule.limit, reading.unit)}${row}`
-}
-
-function limitsInForce(inForce: readonly BoundRule[]): Record<string, unknown> {
-  const limits: Record<string, unknown> = {}
-  for (const { rule } of inForce)
-    if (rule.kind === 'limit')
-      limits[rule.id] = { side: rule.side, limit: rule.limit, deadband: rule.deadband, level: rule.level }
-    else if (rule.kind === 'physical') limits[rule.id] = { low: rule.low, high: rule.high }
-  return limits
 }
 
 export function locationOf({ location }: Pick<Reading, 'location'>): RaisedAlarm['location'] {

@@ -11,6 +11,8 @@ import {
   contributions,
   judgeMinutes,
   MINUTE,
+  MINUTES_BEFORE,
+  withMinutesBefore,
   type Judgement,
   type Machine,
   type Minute,
@@ -149,6 +151,11 @@ async function judgeOne(
       if (rule) {
         const minutes = await minutesOf(tx, machine, rule, row.next_us, to)
         told = judgeMinutes(machine, minutes, rule, rules.version, options.consumerId)
+        for (const [i, raised] of told.raised.entries()) {
+          const at = raised.offset * MINUTE
+          const before = await minutesOf(tx, machine, rule, at - MINUTES_BEFORE * MINUTE, at)
+          told.raised[i] = withMinutesBefore(raised, before)
+        }
       } else if (machine.open) {
         const gone = `: rule ${machine.open.ruleId} is no longer in force (rule book ${rules.version})`
         told.cleared.push(clearMachine(machine, to, options.consumerId, gone))

@@ -1,9 +1,11 @@
 import { contributionsOf, equipment, type EquipmentRule, type EquipmentState } from '../detect/equipment.ts'
+import type { Verdict } from '../detect/detector.ts'
 import { explain } from '../detect/explain.ts'
 import { formatMicros, type Micros } from '../time.ts'
 import type { ClearedAlarm, RaisedAlarm } from './alarm.ts'
 import { alarmId } from './id.ts'
 import type { RuleOf } from './rulebook.ts'
+import { whyOf } from './why.ts'
 
 /**
  * A machine as a whole: the minutes of all its sensors through the equipment detector. A pure function of those minutes:
@@ -65,7 +67,7 @@ export function judgeMinutes(
       machine.open = null
     } else if (verdict.active) {
       const said = explain(verdict, verdict.score, '', machine.channels)
-      const raised = raise(machine, minute, rule, version, detectedBy, said, verdict.reasons)
+      const raised = raise(machine, minute, rule, version, detectedBy, said, verdict)
       const { severity, anomaly_type: anomalyType } = rule
       machine.open = {
         alertId: raised.alert_id,
@@ -130,7 +132,7 @@ function raise(
   version: number,
   detectedBy: string,
   said: string,
-  reasons: readonly unknown[],
+  verdict: Verdict,
 ): RaisedAlarm {
   const { machineId, factorySection, score } = machine
   const source = { topic: MINUTES, partition: 0, offset: minute.at / MINUTE }
@@ -150,21 +152,34 @@ function raise(
     rule_id: rule.id,
     rule_version: version,
     why: {
-      part: 'condition',
-      rule: { id: rule.id, version, kind: rule.kind, title: rule.title },
-      explanation: said,
-      consequence: rule.consequence,
-      response: rule.response,
-      reasons,
+      ...whyOf({
+        rule,
+        version,
+        verdict: { ...verdict, part: 'condition' },
+        said,
+        limits: { [rule.id]: { threshold: rule.threshold, wandering: rule.wandering } },
+        recent: [], // see withMinutesBefore()
+        source,
+      }),
       contributions: contributions(machine, rule),
       means: Object.fromEntries(minute.means),
-      source,
-      live: true,
     },
     late: false,
     latching: rule.latching,
     ...source,
   }
+}
+
+/** So many minutes before it go along with a machine's alarm: of the sensor that has most to do with it. */
+export const MINUTES_BEFORE = 8
+
+export function withMinutesBefore(raised: RaisedAlarm, before: readonly Minute[]): RaisedAlarm {
+  const loudest = (raised.why.contributions as ReturnType<typeof contributions>)[0]?.sensor_id ?? ''
+  const recent = before.flatMap(({ at, means }) => {
+    const value = means.get(loudest)
+    return value === undefined ? [] : [{ at: formatMicros(at), value }]
+  })
+  return { ...raised, why: { ...raised.why, recent, recent_of: loudest } }
 }
 
 function addChannels(machine: Machine, { means }: Minute): void {

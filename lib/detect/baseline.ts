@@ -1,3 +1,4 @@
+import { bellRarity } from './bell.ts'
 import {
   IGNORED,
   QUIET,
@@ -194,7 +195,7 @@ function step(state: BaselineState, { at, value }: Sample, rule: BaselineRule): 
   return {
     score: began ? Math.max(0.5, score) : 0,
     active: true,
-    rarity: null,
+    rarity: began ? bellRarity(size / (1 + YOUNG / n), MEANS.length + 1) : null,
     part,
     expected,
     low: expected - threshold * deviation,

@@ -3,6 +3,7 @@ import { explain } from '../detect/explain.ts'
 import { locationOf, type ClearedAlarm, type RaisedAlarm } from '../alarm/alarm.ts'
 import { rhythmOf, silenceOf as ruleOf, type BoundRule } from '../alarm/bind.ts'
 import type { RuleOf } from '../alarm/rulebook.ts'
+import { limitsInForce, whyOf } from '../alarm/why.ts'
 import { ask, type Database, type Sql } from '../db/connect.ts'
 import { recentOf, type RecentReading } from '../detect/recent.ts'
 import { copyOf, silenceOf, silentFrom, type SilenceState } from '../detect/silence.ts'
@@ -194,17 +195,17 @@ export function createSilenceWatch(options: SilenceOptions): SilenceWatch {
       rule_id: rule.rule.id,
       rule_version: rule.version,
       why: {
-        part: 'silence',
-        rule: { id: rule.rule.id, version: rule.version, kind: 'silence', title: rule.rule.title },
-        explanation: said,
-        consequence: rule.rule.consequence,
-        response: rule.rule.response,
-        reasons: verdict.reasons,
+        ...whyOf({
+          rule: rule.rule,
+          version: rule.version,
+          verdict,
+          said,
+          limits: limitsInForce(sensor.judged?.bound ?? []),
+          recent,
+          source,
+        }),
         last_reading_at: formatMicros(sensor.watermark),
         last_us: sensor.watermark,
-        recent: recent.map((r) => ({ at: formatMicros(r.at), value: r.value })),
-        source,
-        live: true,
       },
       late: false,
       latching: rule.rule.latching,

@@ -1,7 +1,7 @@
 import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import type { Sql } from '../db/connect.ts'
-import { alarmFilter, refuseBackwards } from './api/alarms.ts'
+import { alarmFilter, alarmNow, refuseBackwards } from './api/alarms.ts'
 import { incidentNow, incidentsNow, type IncidentOptions } from './api/incidents.ts'
 import { lineName, lineNow, type LineOptions } from './api/lines.ts'
 import { rulesNow, type RuleOptions } from './api/rules.ts'
@@ -19,8 +19,7 @@ import { presentAlert } from './present.ts'
 import { parseQuery, Problem } from './problem.ts'
 import { alarmKpis } from './questions/alarm-kpis.ts'
 import { listMachines } from './questions/machines.ts'
-import { listAlarms, oneAlarm } from './questions/alarm-list.ts'
-import { journalOf } from './questions/journal.ts'
+import { listAlarms } from './questions/alarm-list.ts'
 import { deadLettersByReason, listDeadLetters } from './questions/logbook.ts'
 import { OUTLOOK_FRESH_MS, outlooks } from './questions/outlook.ts'
 import { bookOfVersion, listVersions, ruleHistory } from './questions/rules.ts'
@@ -141,19 +140,10 @@ export function servePages(app: Hono, options: PageOptions): void {
     parseQuery(c, none)
     const id = c.req.param('alert_id')
     if (!z.uuid().safeParse(id).success) throw new Problem(404, 'Not found', 'Nothing has that name')
-    const found = await recall(`alarm ${id}`, async () => {
-      const alarm = await oneAlarm(sql(), id)
-      return { alarm, journal: alarm ? await journalOf(sql(), id) : [] }
-    })
-    if (found.status === 'ok' && !found.data?.alarm)
-      throw new Problem(404, 'Not found', 'There is no alarm of that id')
-    const alarm = found.data?.alarm ?? null
+    const found = await alarmNow(options, id)
+    const { alarm = null, journal = [], around = null } = found.data ?? {}
     const shown = alarm && { ...presentAlert(alarm, clock()), why: alarm.why }
-    return still(
-      c,
-      `Alarm ${alarm?.sensor_id ?? ''}`,
-      alarmPage(current(), found, shown, found.data?.journal ?? []),
-    )
+    return still(c, `Alarm ${alarm?.sensor_id ?? ''}`, alarmPage(current(), found, shown, journal, around))
   })
   app.get('/incidents', async (c) => {
     const q = parseQuery(c, z.object({ cursor: cursorParameter }))

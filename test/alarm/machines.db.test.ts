@@ -125,6 +125,15 @@ describe('the condition of a machine', () => {
           .map((c: any) => c.sensor_id)
           .sort(),
       ).toEqual(['sensor-1-machine-1', 'sensor-2-machine-1'])
+      // it explains itself like any other: what was in force, the minutes before it, where they stand
+      expect(alarm?.why).toMatchObject({
+        rule: { id: 'machine.condition', kind: 'equipment' },
+        limits: { 'machine.condition': { threshold: expect.anything() } },
+        recent_of: alarm?.why.contributions[0].sensor_id,
+        rare: null,
+        live: true,
+      })
+      expect(alarm?.why.recent).toHaveLength(8)
       expect(alarm?.why.contributions[2].share).toBeLessThan(0.1)
       expect(alarm?.description).toMatch(/^machine-1: sensor-[12]-machine-1: /)
       expect(await machine()).toMatchObject({ condition: 'alarmed', alert_id: alarm?.alert_id })

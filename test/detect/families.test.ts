@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { bellRarity } from '../../lib/detect/bell.ts'
 import type { Verdict } from '../../lib/detect/detector.ts'
 import { DEFAULT_ENERGY_RULE, energy, energyTotals } from '../../lib/detect/energy.ts'
 import { account, explain, oneIn } from '../../lib/detect/explain.ts'
@@ -185,4 +186,11 @@ describe('energy', () => {
 test('rarity is told in round numbers', () => {
   expect(oneIn(1 / 4321)).toBe('1 in 4,300')
   expect(oneIn(0.5)).toBe('1 in 2')
+})
+
+test('a bell curve’s rarity: 4 deviations are 1 in 15,787, 5.3 are 1 in 8.6 million, and no more than 1 in 10⁹', () => {
+  expect(1 / bellRarity(4, 1)).toBeCloseTo(15787, -1)
+  expect(1 / bellRarity(5.3, 1) / 1e6).toBeCloseTo(8.6, 1)
+  expect(bellRarity(40, 7)).toBe(1e-9)
+  expect([bellRarity(1, 7), bellRarity(4, 7) / bellRarity(4, 1)]).toEqual([1, expect.closeTo(7, 9)])
 })

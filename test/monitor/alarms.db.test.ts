@@ -173,6 +173,46 @@ describe('/api/alarms', () => {
     expect(body.alarm).toMatchObject({ alert_id: id, why: { limit: 40 }, topic: 'sensor-data', offset: 123 })
     expect(body.journal.map((j: { transition: string }) => j.transition)).toEqual(['acknowledged'])
   })
+  test('one alarm shows the minutes around it, in numbers and as a picture; a producer’s has none', async () => {
+    // twenty readings a quarter of a minute apart, the alarm in their middle, and one long before
+    await room.sql`
+      insert into readings (received_at, measured_at, value, "offset", sensor_key, quality, partition, topic_key, level)
+      select now(), now() + (n - 10) * interval '15 seconds', 30 + n, n, s.sensor_key, 1, 0, t.topic_key, 0
+      from generate_series(0, 20) n, sensors s, topics t where s.sensor_id = 'temp-sensor-001'
+      union all select now() - interval '1 hour', now() - interval '1 hour', 99, 0, s.sensor_key, 1, 0, t.topic_key, 0
+      from sensors s, topics t where s.sensor_id = 'temp-sensor-001'`
+    const id = await raiseAlarm(room.sql, { why: room.sql.json({ high: 40, recent: [] }) })
+    const { around } = await room.json(`/api/alarms/${id}`)
+    expect(around).toMatchObject({ sensor_id: 'temp-sensor-001', resolution: 'raw' })
+    expect(around.points.map((p: any) => p.mean)).toEqual(Array.from({ length: 21 }, (_, n) => 30 + n))
+    const page = await (await room.get(`/alarms/${id}`)).text()
+    expect(page).toContain('The minutes around it')
+    expect(page).toContain('<line class="limit"')
+    expect(page).toMatch(/<line class="raised" x1="(299|300)\.\d"/)
+    expect(page.match(/<path d="(M[^"]*)"/)?.[1]?.split('L')).toHaveLength(21)
+    expect(page).toContain('30.00 to 50.00')
+    const machine = await raiseAlarm(room.sql, {
+      sensor_type: 'machine',
+      sensor_id: 'machine-001',
+      rule_id: 'machine.group',
+      why: room.sql.json({ sensors: ['temp-sensor-001'] }),
+    })
+    expect((await room.json(`/api/alarms/${machine}`)).around.sensor_id).toBe('temp-sensor-001')
+    expect(await (await room.get(`/alarms/${machine}`)).text()).toContain(
+      '/alarms?state=all&amp;machine_id=machine-001',
+    )
+    const producer = await raiseAlarm(room.sql, { sensor_type: 'producer', sensor_id: 'plant' })
+    expect((await room.json(`/api/alarms/${producer}`)).around).toBeNull()
+  })
+  test('one alarm says why nobody is called', async () => {
+    const group = await raiseAlarm(room.sql)
+    const member = await raiseAlarm(room.sql, { suppressed: 'group', group_id: group })
+    expect(await (await room.get(`/alarms/${member}`)).text()).toContain(
+      `nobody: part of <a href="/alarms/${group}"`,
+    )
+    const waiting = await raiseAlarm(room.sql, { suppressed: 'waiting', calls_at: new Date() })
+    expect(await (await room.get(`/alarms/${waiting}`)).text()).toContain('in a few seconds, unless')
+  })
   test('the figures of the alarm system count what was raised', async () => {
     const { kpis } = await room.json('/api/alarm-kpis')
     expect(kpis.raised).toBeGreaterThan(10)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { alert, sectionState } from './live.ts'
+import { resolution, seriesPoint } from './sensors.ts'
 
 const time = z.iso.datetime()
 
@@ -30,6 +31,10 @@ export const oneAlarm = sectionState
     alarm: alert
       .extend({ why: z.record(z.string(), z.unknown()).meta({ description: 'what answers "why?"' }) })
       .nullable(),
+    around: z
+      .object({ sensor_id: z.string(), from: time, to: time, resolution, points: z.array(seriesPoint) })
+      .nullable()
+      .meta({ description: 'what was measured from five minutes before it to five minutes after it' }),
     journal: z.array(journalEntry),
   })
   .meta({ id: 'OneAlarm' })

@@ -70,23 +70,25 @@ export const oneSensor = sectionState
   .extend({ sensor: sensor.nullable(), outlook: z.array(outlook), alarms: z.array(alert) })
   .meta({ id: 'OneSensor' })
 
+export const resolution = z.enum(['raw', '1m', '1h', '1d'])
+
+export const seriesPoint = z.object({
+  at: time,
+  mean: z.number(),
+  min: z.number(),
+  max: z.number(),
+  readings: z.number(),
+  warnings: z.number(),
+  criticals: z.number(),
+})
+
 export const series = sectionState
   .extend({
     sensor_id: z.string(),
     unit: z.string().nullable(),
-    resolution: z.enum(['raw', '1m', '1h', '1d']),
+    resolution,
     from: time,
     to: time,
-    points: z.array(
-      z.object({
-        at: time,
-        mean: z.number(),
-        min: z.number(),
-        max: z.number(),
-        readings: z.number(),
-        warnings: z.number(),
-        criticals: z.number(),
-      }),
-    ),
+    points: z.array(seriesPoint),
   })
   .meta({ id: 'Series' })

@@ -17,6 +17,7 @@ import { presentAlert } from '../present.ts'
 import { Problem } from '../problem.ts'
 import { alarmKpis } from '../questions/alarm-kpis.ts'
 import { ALARM_SORTS, ALARM_STATES, listAlarms, oneAlarm } from '../questions/alarm-list.ts'
+import { readingsAround } from '../questions/around.ts'
 import { journalOf, recentJournal } from '../questions/journal.ts'
 import type { Recall } from '../recall.ts'
 import { actorOf } from '../who/identity.ts'
@@ -62,6 +63,25 @@ export function refuseBackwards({ since, until }: { since?: string; until?: stri
   ])
 }
 
+/** One alarm for the API and for its page. Throws Problem 404 where there is none of that id. */
+export async function alarmNow(
+  { sql, recall, clock }: Pick<AlarmOptions, 'sql' | 'recall' | 'clock'>,
+  alertId: string,
+) {
+  const found = await recall(`alarm ${alertId}`, async () => {
+    const alarm = await oneAlarm(sql(), alertId)
+    if (!alarm) return { alarm, journal: [], around: null }
+    const [journal, around] = await Promise.all([
+      journalOf(sql(), alertId),
+      readingsAround(sql(), alarm, clock()),
+    ])
+    return { alarm, journal, around }
+  })
+  if (found.status === 'ok' && !found.data?.alarm)
+    throw new Problem(404, 'Not found', 'There is no alarm of that id')
+  return found
+}
+
 export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
   const { sql, recall, clock } = options
   const act = (c: Context, by: string) => ({ by: actorOf(c, by), alertTopic: options.alertTopic })
@@ -97,23 +117,20 @@ export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
       method: 'get',
       path: '/api/alarms/:alert_id',
       tag: 'alarms',
-      summary: 'One alarm, why it was raised, and everything that happened to it',
+      summary:
+        'One alarm, why it was raised, what was measured around it, and everything that happened to it',
       params: id,
       answer: answers.oneAlarm,
       async handle({ params }) {
-        const found = await recall(`alarm ${params.alert_id}`, async () => {
-          const alarm = await oneAlarm(sql(), params.alert_id)
-          return { alarm, journal: alarm ? await journalOf(sql(), params.alert_id) : [] }
-        })
-        if (found.status === 'ok' && !found.data?.alarm)
-          throw new Problem(404, 'Not found', 'There is no alarm of that id')
-        const alarm = found.data?.alarm ?? null
+        const { status, as_of, error, data } = await alarmNow(options, params.alert_id)
+        const { alarm = null, journal = [], around = null } = data ?? {}
         return {
-          status: found.status,
-          as_of: found.as_of,
-          error: found.error,
+          status,
+          as_of,
+          error,
           alarm: alarm && { ...presentAlert(alarm, clock()), why: alarm.why },
-          journal: found.data?.journal ?? [],
+          around,
+          journal,
         }
       },
     }),

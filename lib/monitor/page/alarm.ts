@@ -1,8 +1,11 @@
 import type { z } from 'zod'
+import { GROUP_RULE } from '../../alarm/group.ts'
 import type { oneAlarm } from '../answers/alarms.ts'
+import type { Around } from '../questions/around.ts'
 import type { JournalRow } from '../questions/journal.ts'
 import type { Section } from '../section.ts'
 import type { Snapshot } from '../snapshot.ts'
+import { aroundPicture } from './around.ts'
 import { sparkline } from './chart.ts'
 import { frame } from './frame.ts'
 import { panel } from './panel.ts'
@@ -17,6 +20,7 @@ export function alarmPage(
   found: Section<unknown>,
   alarm: Alarm | null,
   journal: readonly JournalRow[],
+  around: Around | null,
 ): Element {
   const now = Date.parse(s.at)
   if (!alarm) return frame(s, '/alarms', panel('alarm', 'Alarm', found, now))
@@ -58,6 +62,7 @@ export function alarmPage(
           'Worst since',
           alarm.peak_value === null ? null : `${measured(alarm.peak_value)} ${alarm.sensor_unit}`,
         ),
+        fact('Calls', calls(alarm)),
         fact('Cleared', alarm.cleared_at === null ? null : moment(alarm.cleared_at)),
         fact('Rule', [
           h('a', { href: `/rules/${encodeURIComponent(alarm.rule_id)}` }, visible(alarm.rule_id)),
@@ -89,6 +94,16 @@ export function alarmPage(
       ),
       actions(alarm),
     ),
+    around === null
+      ? null
+      : panel(
+          'around',
+          'The minutes around it',
+          found,
+          now,
+          aroundPicture(around, alarm.timestamp, limitsOf(alarm)) ??
+            h('p', null, 'No reading of them is stored.'),
+        ),
     panel('why', 'Why', found, now, why(alarm.why)),
     panel('journal', 'What happened', found, now, entries(journal)),
   )
@@ -98,6 +113,28 @@ function fact(name: string, value: Child): Child {
   return value === null || value === undefined
     ? null
     : h('div', null, h('dt', null, name), h('dd', null, value))
+}
+
+/** Why nobody is called, where nobody is; a machine's alarm leads to those that it stands for. */
+function calls(a: Alarm): Child {
+  if (a.group_id !== null)
+    return [
+      a.suppressed === 'group' ? 'nobody: ' : null,
+      'part of ',
+      h('a', { href: `/alarms/${a.group_id}` }, 'the alarm of its machine'),
+    ]
+  if (a.suppressed === 'waiting')
+    return 'in a few seconds, unless more sensors of its machine raise: then the machine calls'
+  if (a.suppressed !== null) return `nobody: ${a.suppressed.replaceAll('_', ' ')}`
+  if (a.rule_id !== GROUP_RULE) return null
+  const all = `/alarms?state=all&machine_id=${encodeURIComponent(a.sensor_id)}`
+  return ['for all ', h('a', { href: all }, 'alarms of its machine')]
+}
+
+/** The limit that it went beyond, or the band that was usual. */
+function limitsOf({ why, sensor_type }: Alarm): number[] {
+  if (sensor_type === 'machine') return []
+  return [why.low, why.high].filter((limit) => typeof limit === 'number')
 }
 
 function actions(a: Alarm): Child {
