@@ -327,25 +327,13 @@ test('backtest tells what another book would have raised on the stored readings,
   await settled(worker, 6)
   const file = join(mkdtempSync(join(tmpdir(), 'book-')), 'book.yaml')
   writeFileSync(file, JSON.stringify({ rules: [limit('hotter', 40), limit('warm', 20)] }))
-  const child = Bun.spawn(
-    [
-      process.execPath,
-      'lib/commands/backtest.ts',
-      '--rules',
-      file,
-      '--sensor',
-      'temperature-77',
-      '--hours',
-      '1',
-      '--json',
-    ],
-    {
-      cwd: join(import.meta.dir, '../..'),
-      env: { ...process.env, DATABASE_URL: url },
-      stdout: 'pipe',
-      stderr: 'pipe',
-    },
-  )
+  const command = `lib/commands/backtest.ts --rules ${file} --sensor temperature-77 --hours 1 --json`
+  const child = Bun.spawn([process.execPath, ...command.split(' ')], {
+    cwd: join(import.meta.dir, '../..'),
+    env: { ...process.env, DATABASE_URL: url },
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
   expect({ code: await child.exited, err }).toEqual({ code: 0, err: '' })
   const result = JSON.parse(out)

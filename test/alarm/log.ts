@@ -2,7 +2,7 @@ import { bookOfFile } from '../../lib/alarm/books.ts'
 import { parseBook, type RuleBook, type RuleBookText } from '../../lib/alarm/rulebook.ts'
 import { createRules, type Rules } from '../../lib/alarm/rules.ts'
 import { parseConfig } from '../../lib/config.ts'
-import { decodeCheckpoint, encodeCheckpoint } from '../../lib/ingest/checkpoint.ts'
+import { CHECKPOINT_VERSION, decodeCheckpoint, encodeCheckpoint } from '../../lib/ingest/checkpoint.ts'
 import { createOutputs, type Message, type Outputs } from '../../lib/ingest/outputs.ts'
 import { createProcessor, createState, type PartitionState } from '../../lib/ingest/partition.ts'
 import { UNITS, type Identity, type Reading, type SensorType } from '../../lib/reading.ts'
@@ -72,7 +72,7 @@ export function openPartition(state: PartitionState = createState()): Partition 
 
 /** As a claim does it: the state through its bytes. */
 export function restored(state: PartitionState, books: readonly Rules[]): PartitionState {
-  const checkpoint = decodeCheckpoint(encodeCheckpoint(state), 2)
+  const checkpoint = decodeCheckpoint(encodeCheckpoint(state), CHECKPOINT_VERSION)
   if (!checkpoint) throw new Error('Cannot decode what was just encoded')
   checkpoint.state.rules = books.find((b) => b.version === checkpoint.rulesVersion) ?? checkpoint.state.rules
   return checkpoint.state
