@@ -16,6 +16,7 @@ const MOST = 50
 
 /** Where these sensors are going, by the newest rule book: those that measure vibration or power, in their order. */
 export async function outlooks(sql: Sql, sensors: readonly Sensor[]): Promise<Outlook[]> {
+  if (sensors.length === 0) return []
   const [book] = await listBooks(sql, 1)
   if (!book) return []
   const rules = createRules(book.version, parseBook(book.book, `version ${book.version}`))
