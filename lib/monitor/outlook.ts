@@ -75,7 +75,7 @@ export function vibrationOutlook(
     zone,
     next_zone: isForetold ? next : null,
     days_to_next_zone: isForetold ? days : null,
-    text: `Zone ${zone}${isForetold ? `: at its pace of three days it reaches zone ${next} in about ${inDays(days)}` : `. ${steadiness(hours, perDay)}`}`,
+    text: `By the hour in zone ${zone}${isForetold ? `: at its pace of three days it reaches zone ${next} in about ${inDays(days)}` : `. ${steadiness(hours, perDay)}`}`,
   }
 }
 
@@ -84,8 +84,13 @@ function steadiness(hours: readonly Hour[], perDay: number | null): string {
   return perDay !== null && perDay < 0 ? 'It is falling' : 'It shows no trend'
 }
 
-/** The same for power in kW. */
-export function energyOutlook(sensorId: string, hours: readonly Hour[], rule: EnergyRule): Outlook {
+/** The same for power in kW; `kwh`: what was measured in the last 24 hours. */
+export function energyOutlook(
+  sensorId: string,
+  hours: readonly Hour[],
+  rule: EnergyRule,
+  kwh: number,
+): Outlook {
   const state = energy.create()
   let isUnusual = false
   for (const { at, mean } of hours)
@@ -93,9 +98,6 @@ export function energyOutlook(sensorId: string, hours: readonly Hour[], rule: En
       const sample = { at: (at + (part * HOUR_MS) / 6) * 1000, value: mean, quality: 1 }
       isUnusual = energy.step(state, sample, rule).active
     }
-  const now = hours.at(-1)?.at ?? 0
-  const lastDay = hours.filter((h) => h.at >= now - 24 * HOUR_MS && h.at < now)
-  const kwh = lastDay.reduce((sum, h) => sum + h.mean, 0)
   const cost = (of: number) => (rule.pricePerKwh === null ? null : of * rule.pricePerKwh)
   const excess = isUnusual ? energyTotals(state).excessKwh : null
   const excessCost = excess === null ? null : cost(excess)

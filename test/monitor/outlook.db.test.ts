@@ -41,9 +41,9 @@ describe('vibrationOutlook()', () => {
 
   test('says it in words', () => {
     expect(outlook(hours(120, (h) => 2.5 + h * 0.005)).text).toBe(
-      'Zone B: at its pace of three days it reaches zone C in about 12 days',
+      'By the hour in zone B: at its pace of three days it reaches zone C in about 12 days',
     )
-    expect(outlook(hours(48, () => 3)).text).toBe('Zone B. A trend is told after three days')
+    expect(outlook(hours(48, () => 3)).text).toBe('By the hour in zone B. A trend is told after three days')
   })
 })
 
@@ -53,7 +53,7 @@ describe('energyOutlook()', () => {
   const wasting = hours(24 * 15, (h) => usual(h) + (h % 3) * 0.5 + (h >= 24 * 15 - 5 ? 60 : 0))
 
   test('tells what is wasted in kWh, and in money where there is a price', () => {
-    const seen = energyOutlook('e', wasting, rule)
+    const seen = energyOutlook('e', wasting, rule, 1980)
     // four hours are over, the fifth is under way
     expect(seen.excess_kwh).toBeCloseTo(240, -1)
     expect(seen.excess_cost).toBeCloseTo((seen.excess_kwh ?? 0) * 0.25, 6)
@@ -61,7 +61,7 @@ describe('energyOutlook()', () => {
     expect(seen.text).toMatch(
       /^\d+ kWh \([\d.]+ in money\) in the last 24 hours\. 2\d\d kWh \([\d.]+ in money\) more than usual/,
     )
-    const unpriced = energyOutlook('e', wasting, DEFAULT_ENERGY_RULE)
+    const unpriced = energyOutlook('e', wasting, DEFAULT_ENERGY_RULE, 1980)
     expect([unpriced.excess_cost, unpriced.cost_last_day, unpriced.text.includes('money')]).toEqual([
       null,
       null,
@@ -70,10 +70,10 @@ describe('energyOutlook()', () => {
   })
 
   test('says nothing of what is usual, and of what is not known yet', () => {
-    const calm = energyOutlook('e', wasting.slice(0, -5), rule)
+    const calm = energyOutlook('e', wasting.slice(0, -5), rule, 1680)
     expect([calm.excess_kwh, calm.excess_cost]).toEqual([null, null])
-    expect(calm.kwh_last_day).toBeCloseTo(12 * 100 + 12 * 40, -2)
-    expect(energyOutlook('e', wasting.slice(0, 30), rule).text).toContain('told after three days')
+    expect([calm.kwh_last_day, calm.cost_last_day]).toEqual([1680, 420])
+    expect(energyOutlook('e', wasting.slice(0, 30), rule, 0).text).toContain('told after three days')
   })
 })
 
@@ -93,6 +93,12 @@ describe('on the monitor', () => {
       from generate_series(date_trunc('hour', now()) - interval '28 days', date_trunc('hour', now()), interval '1 hour') b
       cross join lateral (select extract(epoch from date_trunc('hour', now()) - b) / 3600 as age) a
       join sensors k on k.sensor_type in ('vibration', 'energy')`
+    // 90 kW for half an hour, nothing for two hours, 30 kW for ten minutes: a pause is filled for ten minutes at most
+    await room.sql`create table readings_1m_all partition of readings_1m default`
+    await room.sql`
+      insert into readings_1m (sensor_key, bucket, readings, total, lowest, highest, warnings, criticals)
+      select k.sensor_key, date_trunc('minute', now()) - make_interval(mins => m), 6, 6 * case when m > 100 then 90 else 30 end, 0, 0, 0, 0
+      from generate_series(1, 180) m join sensors k on k.sensor_type = 'energy' where m between 151 and 180 or m between 1 and 10`
     for (let i = 0; i < 3; i++) await room.sampler.sampleOnce()
   }, STACK_MS)
   afterAll(() => room?.close())
@@ -110,6 +116,8 @@ describe('on the monitor', () => {
       }),
     ])
     const { outlook: energy } = await room.json(`/api/sensors/${of('energy').sensor_id}`)
+    // 29 minutes of 90 kW and ten more of holding it, ten minutes of 30 kW
+    expect(energy[0].kwh_last_day).toBeCloseTo((39 * 90 + 10 * 30) / 60, 6)
     expect(energy[0].excess_kwh).toBeGreaterThan(200)
     expect(energy[0].excess_cost).toBeCloseTo(energy[0].excess_kwh * 0.25, 6)
     const page = await (await room.get(`/sensors/${of('vibration').sensor_id}`)).text()

@@ -25,10 +25,8 @@ export async function outlooks(sql: Sql, sensors: readonly Sensor[]): Promise<Ou
     .filter(({ bound }) => bound.some(({ rule }) => rule.kind === 'vibration' || rule.kind === 'energy'))
     .slice(0, MOST)
   if (asked.length === 0) return []
-  const hours = await hourlyMeans(
-    sql,
-    asked.map(({ sensor }) => sensor.sensor_id),
-  )
+  const ids = asked.map(({ sensor }) => sensor.sensor_id)
+  const [hours, kwh] = await Promise.all([hourlyMeans(sql, ids), kwhOfLastDay(sql, ids)])
   return asked.flatMap(({ sensor: { sensor_id: id }, bound }) => {
     const own = hours.get(id)
     if (!own) return []
@@ -36,7 +34,7 @@ export async function outlooks(sql: Sql, sensors: readonly Sensor[]): Promise<Ou
       rule.kind === 'vibration'
         ? vibrationOutlook(id, own, rule.machine_class)
         : rule.kind === 'energy'
-          ? energyOutlook(id, own, energyOf(rule))
+          ? energyOutlook(id, own, energyOf(rule), kwh.get(id) ?? 0)
           : [],
     )
   })
@@ -63,4 +61,21 @@ async function hourlyMeans(sql: Sql, sensorIds: readonly string[]): Promise<Map<
     DEADLINE_MS,
   )
   return Map.groupBy(rows, (row) => row.sensor_id)
+}
+
+/** Sensor → its power by the time that it was held: each minute until the next, for ten minutes at most, like the detector. */
+async function kwhOfLastDay(sql: Sql, sensorIds: readonly string[]): Promise<Map<string, number>> {
+  const rows = await ask(
+    'add up the power of a day',
+    sql<{ sensor_id: string; kwh: number }[]>`
+      select sensor_id, sum(mean * least(600, seconds) / 3600)::float8 as kwh from (
+        select s.sensor_id, m.total / m.readings as mean,
+          extract(epoch from lead(m.bucket, 1, m.bucket + interval '1 minute') over (partition by s.sensor_id order by m.bucket) - m.bucket) as seconds
+        from readings_1m m join sensors s using (sensor_key)
+        where s.sensor_id in (select jsonb_array_elements_text(${JSON.stringify(sensorIds)}::text::jsonb))
+          and m.bucket > now() - interval '1 day'
+      ) minutes group by 1`,
+    DEADLINE_MS,
+  )
+  return new Map(rows.map((row) => [row.sensor_id, row.kwh]))
 }
