@@ -105,6 +105,15 @@ test('a webhook gets every transition in order, signed; suppressed ones call nob
   expect(got).toHaveLength(3)
 })
 
+test('an alarm that has waited for others of its machine is raised for the receiver when it calls', async () => {
+  const channel = await atEnd(webhook(`${url}/hook`, null))
+  const id = crypto.randomUUID()
+  for (const told of [alarm('raised', { suppressed: 'waiting' }), alarm('called'), alarm('cleared')])
+    await enqueue(id, told)
+  await deliver(channel, 2)
+  expect(got.map((g) => g.body.state)).toEqual(['raised', 'cleared'])
+})
+
 test('what cannot be delivered is tried again and holds up what follows; what is refused is told and left', async () => {
   const stop = new AbortController()
   const channel = await atEnd(webhook(`${url}/hook`, null))
