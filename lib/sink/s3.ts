@@ -1,9 +1,10 @@
 import { S3Client } from 'bun'
-import { sleep, withDeadline } from '../run.ts'
+import { withDeadline } from '../run.ts'
 import type { SinkBatch } from './batch.ts'
 import type { Destination } from './destination.ts'
 import { formats, type FormatName } from './formats.ts'
 import { rowsOf, type Row } from './row.ts'
+import { everyKey } from './s3-list.ts'
 import { makeBucket, type Bucket } from './s3-bucket.ts'
 
 /**
@@ -27,7 +28,6 @@ const BYTES = 16 * 1024 * 1024
 /** a put of a few MB; two of them in a row must end before the group takes the wait for death (20 s) */
 const PUT_MS = 8000
 const ASK_MS = 8000
-const LIST_ATTEMPTS = 5
 
 export function createColdStorage(options: S3Options): ColdStorage {
   const { endpoint, bucket, region, accessKeyId, secretAccessKey } = options
@@ -67,7 +67,14 @@ export function createColdStorage(options: S3Options): ColdStorage {
     },
     async each(name, take) {
       const { extension, decode } = formats[name]
-      for await (const key of keysOf(client)) {
+      const keys = await everyKey(async (after) => {
+        const page = await client.list({
+          maxKeys: 1000,
+          ...(after === undefined ? {} : { startAfter: after }),
+        })
+        return page.contents?.map((object) => object.key) ?? []
+      })
+      for (const key of keys) {
         if (!key.endsWith(`.${extension}`)) continue
         for (const row of await decode(new Uint8Array(await client.file(key).arrayBuffer()))) take(row)
       }
@@ -84,31 +91,4 @@ export function objectName({
 }: Pick<SinkBatch, 'topic' | 'partition' | 'from' | 'entries'>): string {
   const day = new Date(entries[0]?.appendedAtMs ?? 0).toISOString().slice(0, 10)
   return `${topic}/${day}/${partition}/${String(from).padStart(20, '0')}`
-}
-
-/**
- * Until a page is empty: while objects are being written a server may say too early that there are no more, or stumble over a
- * half-written one (s3proxy on files answers 500).
- */
-async function* keysOf(client: S3Client): AsyncGenerator<string> {
-  let startAfter: string | undefined
-  for (;;) {
-    const after = startAfter === undefined ? {} : { startAfter }
-    const page = await stubbornly(() => client.list({ maxKeys: 1000, ...after }))
-    const keys = page.contents?.map((object) => object.key) ?? []
-    yield* keys
-    startAfter = keys.at(-1)
-    if (startAfter === undefined) return
-  }
-}
-
-async function stubbornly<T>(ask: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await ask()
-    } catch (error) {
-      if (attempt === LIST_ATTEMPTS) throw error
-      await sleep(200 * attempt)
-    }
-  }
 }
