@@ -83,10 +83,20 @@ const CASES: [what: string, damage: (e: Evidence) => void, shows: string[]][] = 
   [
     'memory grows',
     (e) =>
-      (e.processes = Array.from({ length: 100 }, (_, i) => ({
+      (e.processes = Array.from({ length: 200 }, (_, i) => ({
         ...e.processes![0]!,
         at: i * 10_000,
         rssBytes: 80e6 + i * 1e6,
+      }))),
+    ['I11'],
+  ],
+  [
+    'descriptors are kept',
+    (e) =>
+      (e.processes = Array.from({ length: 200 }, (_, i) => ({
+        ...e.processes![0]!,
+        at: i * 10_000,
+        fds: 20 + Math.floor(i / 5),
       }))),
     ['I11'],
   ],
