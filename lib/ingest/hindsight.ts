@@ -1,7 +1,7 @@
 import { ask, type Sql } from '../db/connect.ts'
 import type { Micros } from '../time.ts'
 import { NOT_LIVE } from './flags.ts'
-import type { ProducerSeen } from './silent.ts'
+import type { ProducerSeen } from './overdue.ts'
 
 /**
  * What the consumers knew at a moment that is over: how a producer was, since when a partition had been claimed, whether it

@@ -1,11 +1,10 @@
 import type { ClearedAlarm, RaisedAlarm } from '../alarm/alarm.ts'
-import { rhythmOf, silenceOf as ruleOf } from '../alarm/bind.ts'
 import type { Rules } from '../alarm/rules.ts'
-import { silentFrom } from '../detect/silence.ts'
 import type { Reading } from '../reading.ts'
 import type { Micros } from '../time.ts'
 import { judge } from './judge.ts'
 import { createOutputs } from './outputs.ts'
+import { overdue } from './overdue.ts'
 import { createSensor, judgedBy, showNext, type SensorState } from './sensor.ts'
 
 /** An alarm as a score or a backtest sees it. */
@@ -107,20 +106,13 @@ export function rehearse(
       if (now - checkedAt < CHECK_EVERY) return
       checkedAt = now
       for (const [sensorId, sensor] of sensors) {
-        if (silent.has(sensorId) || !sensor.judged || !sensor.packed) continue
-        const { bound: inForce, desk } = sensor.judged
-        desk.lay(sensor.packed)
-        for (const [i, bound] of inForce.entries()) {
-          const rhythm = rhythmOf(bound, desk.states[i] ?? null)
-          if (!rhythm || bound.rule.kind !== 'silence') continue
-          const from = silentFrom(rhythm, ruleOf(bound.rule))
-          if (now < from) continue
-          const patience = from - sensor.watermark
-          const settle = bound.rule.settle * 1e6
+        if (silent.has(sensorId)) continue
+        for (const { rule, from, patience } of overdue(sensor, now)) {
+          const settle = rule.rule.settle * 1e6
           if (isHeld({ ...(ways.get(sensorId) ?? NO_WAY), from, patience, settle }, now)) continue
           const told = {
             sensorId,
-            ruleId: bound.rule.id,
+            ruleId: rule.rule.id,
             at: now,
             clearedAt: null,
             description: `${sensorId}: silent`,

@@ -1,5 +1,5 @@
 import type { ClearedAlarm, RaisedAlarm } from '../alarm/alarm.ts'
-import type { Headers } from '../kafka/records.ts'
+import type { RawMessage } from '../kafka/records.ts'
 import type { Identity } from '../reading.ts'
 import { createCopyBuffer, type CopyBuffer } from './copy.ts'
 import type { Fact, Fault } from './decode.ts'
@@ -7,16 +7,7 @@ import { FLAG } from './flags.ts'
 import type { Range } from './marks.ts'
 import type { SensorState } from './sensor.ts'
 
-export interface Message {
-  offset: number
-  /** when the broker appended it, milliseconds since 1970: the log's own clock */
-  appendedAtMs: number
-  key: Buffer | null
-  value: Buffer | null
-  headers: Headers | undefined
-  /** the same headers as they came; missing where nobody kept them */
-  headerBytes?: Buffer
-}
+export type Message = RawMessage
 
 export interface Counters {
   stored: number

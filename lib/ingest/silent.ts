@@ -1,15 +1,14 @@
 import { alarmId } from '../alarm/id.ts'
 import { explain } from '../detect/explain.ts'
 import { locationOf, type ClearedAlarm, type RaisedAlarm } from '../alarm/alarm.ts'
-import { rhythmOf, silenceOf as ruleOf, type BoundRule } from '../alarm/bind.ts'
-import type { RuleOf } from '../alarm/rulebook.ts'
+import { silenceOf as ruleOf } from '../alarm/bind.ts'
 import { limitsInForce, whyOf } from '../alarm/why.ts'
 import { ask, type Database, type Sql } from '../db/connect.ts'
-import { recentOf, type RecentReading } from '../detect/recent.ts'
-import { copyOf, silenceOf, silentFrom, type SilenceState } from '../detect/silence.ts'
+import { silenceOf } from '../detect/silence.ts'
 import { hasFinished } from '../line.ts'
 import { LEVELS } from '../reading.ts'
 import { formatMicros, type Micros } from '../time.ts'
+import { isHeld, overdue, type Overdue, type ProducerSeen } from './overdue.ts'
 import type { PartitionState } from './partition.ts'
 import type { SensorState } from './sensor.ts'
 import { storeTransitions, type Position } from './store.ts'
@@ -52,27 +51,10 @@ interface Silent {
   lastAt: Micros
 }
 
-interface Candidate {
+interface Candidate extends Overdue {
   sensor: SensorState
-  rule: BoundRule & { rule: RuleOf<'silence'> }
-  /** as of then: a desk holds it for a moment only */
-  rhythm: SilenceState
-  recent: readonly RecentReading[]
-  from: Micros
-  /** how long it may say nothing: `from` less its last reading */
-  patience: Micros
 }
 
-export interface ProducerSeen {
-  status: string
-  heartbeat_us: number
-  started_us: number
-  /** of the oldest reading that it could not send yet */
-  spooled_us: number | null
-}
-
-/** a spool that holds readings for longer than this is not emptying */
-const SPOOL_STUCK_MICROS = 3e6
 const CHECK_EVERY_MS = 1000
 /** Each check looks at so many sensors and goes on with the others at the next: however many there are, it takes milliseconds. */
 const SENSORS_A_CHECK = 5000
@@ -145,19 +127,9 @@ export function createSilenceWatch(options: SilenceOptions): SilenceWatch {
   function candidates(sensors: Iterable<SensorState>, now: Micros, settledMs: number): Candidate[] {
     const found: Candidate[] = []
     for (const sensor of sensors) {
-      const { judged, packed, reading } = sensor
-      if (!judged || !packed || silent.has(reading.sensorId) || hasFinished(reading)) continue
-      const { bound, desk } = judged
-      desk.lay(packed)
-      for (const [i, rule] of bound.entries()) {
-        const rhythm = rhythmOf(rule, desk.states[i] ?? null)
-        if (!rhythm || rule.rule.kind !== 'silence') continue
-        if (settledMs < rule.rule.settle * 1000) continue
-        const from = silentFrom(rhythm, ruleOf(rule.rule))
-        if (now < from) continue
-        const patience = from - sensor.watermark
-        const [own, recent] = [copyOf(rhythm), recentOf(desk.recent)]
-        found.push({ sensor, rule: { ...rule, rule: rule.rule }, rhythm: own, recent, from, patience })
+      if (silent.has(sensor.reading.sensorId) || hasFinished(sensor.reading)) continue
+      for (const o of overdue(sensor, now)) {
+        if (settledMs >= o.rule.rule.settle * 1000) found.push({ ...o, sensor })
       }
     }
     return found
@@ -273,16 +245,4 @@ async function withoutHeld(sql: Sql, waiting: Candidate[], now: Micros): Promise
   )
   const producers = new Map(rows.map((row) => [row.run_id, row]))
   return waiting.filter((c) => !isHeld(c, producers.get(c.sensor.runId ?? ''), now))
-}
-
-/** Why nobody may say that a sensor is silent: see SilenceWatch. A producer that nobody knows says nothing for or against it. */
-export function isHeld(
-  { from, patience }: Pick<Candidate, 'from' | 'patience'>,
-  producer: ProducerSeen | undefined,
-  now: Micros,
-): boolean {
-  if (!producer) return false
-  if (['finished', 'stopped', 'stopping', 'failed', 'starting'].includes(producer.status)) return true
-  if (producer.heartbeat_us < from || producer.started_us + patience > now) return true
-  return producer.spooled_us !== null && producer.spooled_us < now - SPOOL_STUCK_MICROS
 }

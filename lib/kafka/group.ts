@@ -97,6 +97,7 @@ const SILENCE_MS = 20_000
 const UNCLAIMED_MS = 30_000
 /** between two tries to get into the group again; a coordinator that died is replaced within its broker session, 9 s */
 const AGAIN_BACKOFF_MS = [200, 500, 1000, 2000]
+const WATCH_EVERY_MS = 2000
 /** one such try: a broker that says nothing (4 s), a second one, and the rebalance (15 s) */
 const AGAIN_MS = 45_000
 
@@ -143,8 +144,7 @@ export function createGroup(options: GroupOptions): Group {
     generation++
     fetchedAt = Date.now()
     unclaimed.clear()
-    for (const [id, tp] of next)
-      unclaimed.set(id, { ...tp, since: Date.now(), reason: 'being claimed', kafka: false })
+    for (const tp of next.values()) claim(tp, 0)
     options.onRebalance({
       type: 'rebalance_complete',
       durationMs: rebalanceStartedAt === null ? payload.duration : Date.now() - rebalanceStartedAt,
@@ -157,7 +157,6 @@ export function createGroup(options: GroupOptions): Group {
     rebalanceStartedAt = null
     away = null
     tries = 0
-    for (const tp of next.values()) void claimLoop(tp, generation, 0)
   }
 
   function rebalancing(memberId: string, lost: TopicPartition[] = []): void {
@@ -212,6 +211,12 @@ export function createGroup(options: GroupOptions): Group {
     }
   }
 
+  function claim(tp: TopicPartition, delayMs: number): void {
+    const id = `${tp.topic}-${tp.partition}`
+    unclaimed.set(id, { ...tp, since: Date.now(), reason: 'being claimed', kafka: false })
+    void claimLoop(tp, generation, delayMs)
+  }
+
   async function claimLoop(tp: TopicPartition, mine: number, delayMs: number): Promise<void> {
     await sleep(delayMs, stopping.signal)
     const id = `${tp.topic}-${tp.partition}`
@@ -233,23 +238,17 @@ export function createGroup(options: GroupOptions): Group {
         if (mine === generation) unclaimed.set(id, { ...tp, since, reason: (error as Error).message, kafka })
         const waitsForPeople = owner.isFinal(error)
         if (!waitsForPeople) log.warn('partition.claim_failed', { ...tp, attempt, error: error as Error })
-        await sleep(
-          waitsForPeople
-            ? ASK_PEOPLE_MS
-            : (CLAIM_BACKOFF_MS[Math.min(attempt, CLAIM_BACKOFF_MS.length - 1)] ?? 5000),
-          stopping.signal,
-        )
+        const backoff = CLAIM_BACKOFF_MS[Math.min(attempt, CLAIM_BACKOFF_MS.length - 1)] ?? 5000
+        await sleep(waitsForPeople ? ASK_PEOPLE_MS : backoff, stopping.signal)
       }
     }
   }
 
   function reclaim(topic: string, partition: number, delayMs: number): void {
-    const id = `${topic}-${partition}`
-    const tp = assignment.get(id)
+    const tp = assignment.get(`${topic}-${partition}`)
     if (!tp || stopping.signal.aborted) return
     consumer.pause(byTopic([tp]))
-    unclaimed.set(id, { ...tp, since: Date.now(), reason: 'being claimed', kafka: false })
-    void claimLoop(tp, generation, delayMs)
+    claim(tp, delayMs)
   }
 
   async function rangeOf(tp: TopicPartition): Promise<PartitionOffsets> {
@@ -316,7 +315,7 @@ export function createGroup(options: GroupOptions): Group {
     async start() {
       await enter()
       fetchedAt = Date.now()
-      watch = setInterval(watchProgress, 2000)
+      watch = setInterval(watchProgress, WATCH_EVERY_MS)
     },
     reclaim,
     assigned: () => [...assignment.values()],

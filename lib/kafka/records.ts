@@ -6,6 +6,7 @@ type HeaderValue = Buffer | string | null
 
 export interface RawMessage {
   offset: number
+  /** when the broker appended it, milliseconds since 1970: the log's own clock */
   appendedAtMs: number
   key: Buffer | null
   value: Buffer | null

@@ -12,7 +12,7 @@ export interface StoredRow {
   partition: number
   offset: number
   /** stored before its topic was re-created and the new log accepted: its place there is another message's now */
-  isOfOlderLog?: true
+  isOfOlderLog?: boolean
 }
 
 /** Where readings are kept, as the judge reads it: PostgreSQL's tables, or a sink's index or bucket. */
@@ -62,7 +62,7 @@ interface RawRow {
   topic_key: number
   partition: number
   offset: number
-  received_ms: number
+  is_of_older_log: boolean
 }
 
 interface Sensor {
@@ -92,24 +92,17 @@ async function eachStoredRow(tx: Transaction, take: (row: StoredRow) => void): P
       t.topic,
     ]),
   )
-  const accepted = new Map(
-    (
-      await tx<{ place: string; at: number }[]>`
-      select concat(details ->> 'topic', ' ', details ->> 'partition') as place,
-        (extract(epoch from max(at)) * 1000)::float8 as at
-      from system_events where event = 'log.accepted' group by 1`
-    ).map((e) => [e.place, e.at]),
-  )
   const rows = tx<RawRow[]>`
+    with accepted as (
+      select topic_key, (details ->> 'partition')::integer as partition, max(at) as at
+      from system_events join topics on topic = details ->> 'topic' where event = 'log.accepted' group by 1, 2)
     select sensor_key, run_key, seq, (extract(epoch from measured_at) * 1000000)::bigint as measured_us, value,
       quality::float8 as quality, topic_key, partition, "offset",
-      (extract(epoch from received_at) * 1000)::float8 as received_ms
-    from readings`
+      coalesce(received_at < accepted.at, false) as is_of_older_log
+    from readings left join accepted using (topic_key, partition)`
   await rows.cursor(PAGE, (page) => {
     for (const raw of page) {
-      const row = toStoredRow(raw, sensors.get(raw.sensor_key), runs, topics)
-      const isOfOlderLog = raw.received_ms < (accepted.get(`${row.topic} ${row.partition}`) ?? 0)
-      take(isOfOlderLog ? { ...row, isOfOlderLog } : row)
+      take(toStoredRow(raw, sensors.get(raw.sensor_key), runs, topics))
     }
   })
 }
@@ -129,6 +122,7 @@ function toStoredRow(
     topic: topics.get(raw.topic_key) ?? `unknown topic ${raw.topic_key}`,
     partition: raw.partition,
     offset: raw.offset,
+    isOfOlderLog: raw.is_of_older_log,
   }
 }
 

@@ -1,7 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createBooks, listBooks, proposeBook, seedBook, type Books } from '../../lib/alarm/books.ts'
 import type { RuleBookText } from '../../lib/alarm/rulebook.ts'
 import { parseConfig } from '../../lib/config.ts'
@@ -12,6 +9,7 @@ import { createKeyCache } from '../../lib/ingest/keys.ts'
 import type { Message } from '../../lib/ingest/outputs.ts'
 import { createWorker, type Worker } from '../../lib/ingest/worker.ts'
 import { encodeFactoryMessage, type SensorType } from '../../lib/reading.ts'
+import { backtest } from '../backtest.ts'
 import { database, STACK_MS } from '../stack.ts'
 import { readingOf } from './log.ts'
 
@@ -325,18 +323,8 @@ test('backtest tells what another book would have raised on the stored readings,
     nowMs += 3000
   }
   await settled(worker, 6)
-  const file = join(mkdtempSync(join(tmpdir(), 'book-')), 'book.yaml')
-  writeFileSync(file, JSON.stringify({ rules: [limit('hotter', 40), limit('warm', 20)] }))
-  const command = `lib/commands/backtest.ts --rules ${file} --sensor temperature-77 --hours 1 --json`
-  const child = Bun.spawn([process.execPath, ...command.split(' ')], {
-    cwd: join(import.meta.dir, '../..'),
-    env: { ...process.env, DATABASE_URL: url },
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-  expect({ code: await child.exited, err }).toEqual({ code: 0, err: '' })
-  const result = JSON.parse(out)
+  const rules = [limit('hotter', 40), limit('warm', 20)]
+  const result = await backtest(url, rules, '--sensor', 'temperature-77')
   expect(result.readings).toBe(6)
   expect(result.rules).toEqual([
     { rule: 'hot', was: 3, would: 0 },

@@ -1,10 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
 import { createHindsight } from '../../lib/ingest/hindsight.ts'
-import { isHeld } from '../../lib/ingest/silent.ts'
+import { isHeld } from '../../lib/ingest/overdue.ts'
+import { backtest } from '../backtest.ts'
 import { database, STACK_MS } from '../stack.ts'
 
 /**
@@ -48,23 +46,7 @@ async function speak(from: number, to: number, sensors = [0, 1, 2, 3, 4, 5], arr
     join sensors k on k.sensor_id = 'temp-' || n cross join runs r cross join topics t`
 }
 
-async function backtest(): Promise<{ readings: number; would: { sensor_id: string; rule: string }[] }> {
-  const file = join(mkdtempSync(join(tmpdir(), 'book-')), 'book.yaml')
-  const rule = { id: 'quiet', kind: 'silence', severity: 'high', anomaly_type: 'sensor_silent' }
-  writeFileSync(file, JSON.stringify({ rules: [rule] }))
-  const child = Bun.spawn(
-    [process.execPath, 'lib/commands/backtest.ts', '--rules', file, '--hours', '1', '--json'],
-    {
-      cwd: join(import.meta.dir, '../..'),
-      env: { ...process.env, DATABASE_URL: url },
-      stdout: 'pipe',
-      stderr: 'pipe',
-    },
-  )
-  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-  expect({ code: await child.exited, err }).toEqual({ code: 0, err: '' })
-  return JSON.parse(out)
-}
+const QUIET = { id: 'quiet', kind: 'silence', severity: 'high', anomaly_type: 'sensor_silent' }
 
 test('silence is predicted where the consumers would have told it, and nowhere else', async () => {
   await speak(-3400, -2400)
@@ -84,7 +66,7 @@ test('silence is predicted where the consumers would have told it, and nowhere e
   // one sensor fell silent for five minutes, the others went on
   await speak(-897, -600, [1, 2, 3, 4, 5])
   await speak(-597, -3)
-  const { readings, would } = await backtest()
+  const { readings, would } = await backtest(url, [QUIET])
   expect(readings).toBeGreaterThan(5000)
   expect(would.map((w) => [w.sensor_id, w.rule])).toEqual([['temp-0', 'quiet']])
 }, 60_000)

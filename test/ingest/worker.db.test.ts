@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
-import { createBooks, seedBook, type Books } from '../../lib/alarm/books.ts'
-import { parseConfig } from '../../lib/config.ts'
-import { createDatabase, type Database } from '../../lib/db/connect.ts'
+import type { Books } from '../../lib/alarm/books.ts'
+import type { Database } from '../../lib/db/connect.ts'
 import { decodeCheckpoint } from '../../lib/ingest/checkpoint.ts'
 import { decodeFactory } from '../../lib/ingest/decode.ts'
 import { LogEndsEarly, LogReplaced } from '../../lib/ingest/claim.ts'
@@ -11,7 +10,8 @@ import { createKeyCache } from '../../lib/ingest/keys.ts'
 import type { Message } from '../../lib/ingest/outputs.ts'
 import { createWorker, type Worker } from '../../lib/ingest/worker.ts'
 import { list } from '../../lib/kafka/records.ts'
-import { database, STACK_MS } from '../stack.ts'
+import { STACK_MS } from '../stack.ts'
+import { seeded } from './room.ts'
 import { fetched } from './batch.ts'
 
 setDefaultTimeout(STACK_MS)
@@ -24,11 +24,7 @@ let books: Books
 let failures: unknown[]
 
 beforeEach(async () => {
-  const { url } = await database()
-  db = createDatabase(url, { name: 'test', max: 3 })
-  await seedBook(db.sql, parseConfig({}))
-  books = createBooks(db)
-  await books.refresh()
+  ;({ db, books } = await seeded())
   failures = []
 }, STACK_MS)
 afterEach(() => db.close())
