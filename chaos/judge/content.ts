@@ -1,3 +1,4 @@
+import { oneOf } from './by-number.ts'
 import type { Content, Said } from './evidence.ts'
 
 /**
@@ -49,12 +50,12 @@ export function contentOf(value: Uint8Array | null): Content {
   if (metadata !== undefined && (!isObject(metadata) || text.includes('\\')))
     return unclear('metadata that is not plain')
   const reading: Said = {
-    sensor: String(sensor_id),
-    type: String(sensor_type),
-    unit: String(unit),
-    section: String(location.factory_section),
-    machine: String(location.machine_id),
-    zone: String(location.zone),
+    sensor: oneOf(String(sensor_id)),
+    type: oneOf(String(sensor_type)),
+    unit: oneOf(String(unit)),
+    section: oneOf(String(location.factory_section)),
+    machine: oneOf(String(location.machine_id)),
+    zone: oneOf(String(location.zone)),
     at,
     value: number,
     quality: typeof quality === 'number' ? quality : 1,

@@ -1,5 +1,6 @@
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { oneOf } from './by-number.ts'
 import type { AcceptedRun, Answer, Fault, Position, ProcessSample, Send } from './evidence.ts'
 
 /**
@@ -40,19 +41,22 @@ export function openLedger(directory: string) {
   }
 }
 
-/** All lines of a kind, by all writers; null where nobody wrote any. A last line that is cut off was never written. */
-function linesOf<K extends keyof Lines>(directory: string, kind: K): Lines[K][] | null {
+/** All lines of a kind, by all writers, as `keep` wants them; null where nobody wrote any. A last line that is cut off was never written. */
+function linesOf<K extends keyof Lines, T>(
+  directory: string,
+  kind: K,
+  keep: (line: Lines[K]) => T,
+): T[] | null {
   const pattern = new RegExp(`^${kind}(-[^.]*)?\\.jsonl$`)
   const files = existsSync(directory) ? readdirSync(directory).filter((name) => pattern.test(name)) : []
   if (files.length === 0) return null
-  return files.flatMap((file) => {
+  const kept: T[] = []
+  for (const file of files) {
     const text = readFileSync(join(directory, file), 'utf8')
-    const whole = text.slice(0, text.lastIndexOf('\n') + 1)
-    return whole
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as Lines[K])
-  })
+    for (let from = 0, to; (to = text.indexOf('\n', from)) >= 0; from = to + 1)
+      if (to > from) kept.push(keep(JSON.parse(text.slice(from, to)) as Lines[K]))
+  }
+  return kept
 }
 
 /** What chaos scripts say of their strikes (events.jsonl of each run below this folder). */
@@ -70,36 +74,36 @@ function faultsOfScripts(runs: string): Lines['faults'][] {
 
 /** `runs`: where chaos scripts keep theirs; null: no script was at work. */
 export function readLedger(directory: string, runs: string | null = null) {
-  const accepted = linesOf(directory, 'accepted')
-  const sends = linesOf(directory, 'sends')
+  const same = <T>(line: T) => line
   return {
-    accepted:
-      accepted?.map((a): AcceptedRun => ({ ...a, prints: a.prints.map((p) => BigInt(`0x${p}`)) })) ?? null,
-    sends: sends && pairSends(sends),
+    accepted: linesOf(directory, 'accepted', ({ run, sensor, prints, ...a }): AcceptedRun => {
+      return { ...a, run: oneOf(run), sensor: oneOf(sensor), prints: prints.map((p) => BigInt(`0x${p}`)) }
+    }),
+    sends: sendsOf(directory),
     faults: pairFaults([
-      ...(linesOf(directory, 'faults') ?? []),
+      ...(linesOf(directory, 'faults', same) ?? []),
       ...(runs === null ? [] : faultsOfScripts(runs)),
     ]),
-    positions: linesOf(directory, 'positions'),
-    answers: linesOf(directory, 'answers'),
-    processes: linesOf(directory, 'processes'),
+    positions: linesOf(directory, 'positions', same),
+    answers: linesOf(directory, 'answers', same),
+    processes: linesOf(directory, 'processes', same),
   }
 }
 
-function pairSends(lines: readonly SendLine[]): Send[] {
+function sendsOf(directory: string): Send[] | null {
   const sends = new Map<string, Send>()
-  for (const line of lines) {
+  const isTapped = linesOf(directory, 'sends', (line) => {
     const id = `${line.pid}/${line.send}`
     if (line.step === 'asked') {
-      const messages = line.messages.map(([partition, key, seq]) => ({ partition, key, seq }))
-      sends.set(id, { at: line.at, outcome: 'open', topic: line.topic, messages, answer: [] })
+      const messages = line.messages.map(([partition, key, seq]) => ({ partition, key: oneOf(key), seq }))
+      sends.set(id, { at: line.at, outcome: 'open', topic: oneOf(line.topic), messages, answer: [] })
     }
     const send = sends.get(id)
-    if (!send || line.step === 'asked') continue
+    if (!send || line.step === 'asked') return
     send.outcome = line.step
     if (line.step === 'acked') send.answer = line.answer.map(([partition, base]) => ({ partition, base }))
-  }
-  return [...sends.values()]
+  })
+  return isTapped && [...sends.values()]
 }
 
 function pairFaults(lines: readonly Lines['faults'][]): Fault[] {

@@ -1,4 +1,5 @@
 import postgres from 'postgres'
+import { oneOf } from './by-number.ts'
 import { printOf } from './content.ts'
 import type { Position, Progress, Row, Rule, Tables } from './evidence.ts'
 
@@ -54,7 +55,8 @@ export function dumpTables(sql: Database): Promise<Tables> {
       5000,
       (page) => {
         for (const r of page as unknown as (Omit<Row, 'print'> & Parameters<typeof printOf>[0])[]) {
-          const { topic, partition, offset, run, sensor, seq } = r
+          const { partition, offset, seq } = r
+          const [topic, sensor, run] = [oneOf(r.topic), oneOf(r.sensor), r.run === null ? null : oneOf(r.run)]
           rows.push({ topic, partition, offset, run, sensor, seq, print: printOf(r) })
         }
       },

@@ -1,4 +1,5 @@
 import { Kafka, logLevel } from 'kafkajs'
+import { oneOf } from './by-number.ts'
 import { contentOf } from './content.ts'
 import type { AlertMessage, LogMessage } from './evidence.ts'
 
@@ -142,8 +143,8 @@ function messageOf({ topic, partition, offset, appendedAtMs, key, value, headers
     partition,
     offset,
     appendedAtMs,
-    key: key === null ? null : key.toString(),
-    run: whole ? run : null,
+    key: key === null ? null : oneOf(key.toString()),
+    run: whole ? oneOf(run) : null,
     seq: whole ? Number(seq) : null,
     content: contentOf(value),
   }

@@ -1,3 +1,4 @@
+import { ByNumber } from '../by-number.ts'
 import type { Evidence, LogMessage } from '../evidence.ts'
 import { createFinding, type Finding } from '../finding.ts'
 
@@ -7,34 +8,35 @@ const BOUNDS = new Set(['sensor_limit'])
 /** I8: each message has one fate: a row, a dead letter or, where it repeats another, none. */
 export function judgeLetters(e: Evidence): Finding[] {
   const finding = createFinding('I8', 'every broken message is one dead letter, and no good one is')
-  const rows = new Map<string, number>()
-  for (const r of e.tables.rows) count(rows, `${r.topic}/${r.partition}/${r.offset}`)
+  const rows = new ByNumber<true>()
+  for (const r of e.tables.rows) rows.set(true, r.offset, r.topic, r.partition)
   const letters = new Map<string, string[]>()
   for (const l of e.tables.letters) {
     if (l.offset === null) continue
     const place = `${l.topic}/${l.partition}/${l.offset}`
     letters.set(place, [...(letters.get(place) ?? []), l.reason])
   }
-  const seen = new Set<string>()
+  const seen = new ByNumber<true>()
   for (const m of e.log) {
     if (!isStored(e, m)) continue
     const place = `${m.topic}/${m.partition}/${m.offset}`
     const refused = letters.get(place) ?? []
-    const stored = rows.get(place) ?? 0
+    const isRow = rows.get(m.offset, m.topic, m.partition) ?? false
     const who = m.run === null ? null : `${m.topic}/${m.run}/${m.key}/${m.seq}`
-    const repeats = who !== null && seen.has(who)
-    if (who !== null && m.content.is !== 'bad' && refused.length === 0) seen.add(who)
+    const repeats = m.run !== null && seen.get(m.seq ?? -1, m.topic, m.run, m.key) === true
+    if (m.run !== null && m.content.is !== 'bad' && refused.length === 0)
+      seen.set(true, m.seq ?? -1, m.topic, m.run, m.key)
     finding.look()
     if (refused.length > 1) finding.violated(`${place} is ${refused.length} dead letters`)
     else if (m.content.is === 'bad' && refused.length === 0)
       finding.violated(`${place} is no dead letter: ${m.content.why}`)
     else if (m.content.is === 'good' && refused.some((reason) => !BOUNDS.has(reason)))
       finding.violated(`${place} is good, and a dead letter: ${refused[0]}`)
-    else if (stored > 0 && refused.length > 0)
+    else if (isRow && refused.length > 0)
       finding.violated(`${place} is stored and a dead letter: ${refused[0]}`)
-    else if (m.content.is === 'good' && stored + refused.length === 0 && !repeats)
+    else if (m.content.is === 'good' && !isRow && refused.length === 0 && !repeats)
       finding.violated(`${place} (${who}) is neither stored nor a dead letter`)
-    else if (stored > 0 && repeats) finding.violated(`${place} (${who}) repeats another, and is stored`)
+    else if (isRow && repeats) finding.violated(`${place} (${who}) repeats another, and is stored`)
   }
   return [finding.done()]
 }
@@ -43,8 +45,4 @@ export function judgeLetters(e: Evidence): Finding[] {
 function isStored(e: Evidence, m: LogMessage): boolean {
   const progress = e.tables.progress.find((p) => p.topic === m.topic && p.partition === m.partition)
   return progress !== undefined && m.offset < progress.next
-}
-
-function count(map: Map<string, number>, key: string): void {
-  map.set(key, (map.get(key) ?? 0) + 1)
 }

@@ -1,4 +1,5 @@
-import type { Evidence, LogMessage } from '../evidence.ts'
+import { ByNumber } from '../by-number.ts'
+import type { Evidence, LogMessage, Send } from '../evidence.ts'
 import { createFinding, type Finding } from '../finding.ts'
 
 /** I4, I5: the log is what its brokers acknowledged, and each sensor's numbers rise in it. */
@@ -16,14 +17,14 @@ function judgeAcks(e: Evidence): Finding {
     return finding.done()
   }
   const topics = new Set(e.ends.map((end) => end.topic))
-  const log = new Map<string, LogMessage>()
+  const log = new ByNumber<LogMessage>()
   const counts = new Map<string, number>()
   for (const m of e.log) {
-    log.set(`${m.topic}/${m.partition}/${m.offset}`, m)
+    log.set(m, m.offset, m.topic, m.partition)
     const id = `${m.topic}/${m.partition}`
     counts.set(id, (counts.get(id) ?? 0) + 1)
   }
-  const given = new Map<string, string>()
+  const given = new ByNumber<Send['messages'][number]>()
   let unnamed = 0
   for (const send of e.sends) {
     if (send.outcome !== 'acked' || !topics.has(send.topic)) continue
@@ -35,17 +36,15 @@ function judgeAcks(e: Evidence): Finding {
         continue
       }
       for (const [i, message] of messages.entries()) {
-        const place = `${send.topic}/${partition}/${answer.base + i}`
+        const offset = answer.base + i
+        const before = given.get(offset, send.topic, partition)
+        const there = log.get(offset, send.topic, partition)
+        given.set(message, offset, send.topic, partition)
+        if (!before && (there ? isSame(there, message) : isBelow(e, send.topic, partition, offset))) continue
+        const place = `${send.topic}/${partition}/${offset}`
         const who = `${message.key}/${message.seq}`
-        const before = given.get(place)
-        if (before !== undefined) finding.violated(`${place} was given to ${before} and to ${who}`)
-        given.set(place, who)
-        const there = log.get(place)
-        if (
-          there === undefined
-            ? !isBelow(e, send.topic, partition, answer.base + i)
-            : `${there.key}/${there.seq}` !== who
-        )
+        if (before) finding.violated(`${place} was given to ${before.key}/${before.seq} and to ${who}`)
+        else
           finding.violated(
             `${who} was acknowledged at ${place}, where the log has ${there ? `${there.key}/${there.seq}` : 'nothing'}`,
           )
@@ -57,6 +56,10 @@ function judgeAcks(e: Evidence): Finding {
   if (lone.length > 0)
     finding.note(`offsets skip in ${lone.map((l) => `${l.topic}/${l.partition}`).join(', ')}`)
   return finding.done()
+}
+
+function isSame(there: LogMessage, message: { key: string; seq: number | null }): boolean {
+  return there.key === message.key && there.seq === message.seq
 }
 
 function isBelow(e: Evidence, topic: string, partition: number, offset: number): boolean {

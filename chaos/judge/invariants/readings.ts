@@ -1,3 +1,4 @@
+import { ByNumber } from '../by-number.ts'
 import type { Evidence, LogMessage, Row } from '../evidence.ts'
 import { createFinding, type Finding } from '../finding.ts'
 
@@ -6,36 +7,34 @@ export function judgeReadings(e: Evidence): Finding[] {
   const lost = createFinding('I1', 'every accepted reading that nobody gave up is stored')
   const doubled = createFinding('I2', 'no reading is stored twice')
   const phantom = createFinding('I3', 'no stored reading was never sent, and each says what was sent')
-  const rows = rowsByIdentity(e.tables.rows)
+  const { rows, again } = rowsByIdentity(e.tables.rows)
   const letters = new Set(e.tables.letters.map((l) => identity(l.run, l.sensor, l.seq)))
 
   if (e.accepted === null) lost.note('no record of what was accepted')
   else judgeLost()
-  for (const [id, list] of rows) {
-    doubled.look(list.length)
-    if (list.length > 1)
-      doubled.violated(
-        `${id} is stored ${list.length} times: at ${list.map(place).join(', ')}`,
-        list.length - 1,
-      )
-  }
+  doubled.look(e.tables.rows.length)
+  for (const [id, list] of again)
+    doubled.violated(
+      `${id} is stored ${list.length} times: at ${list.map(place).join(', ')}`,
+      list.length - 1,
+    )
   judgePhantoms()
   return [lost.done(), doubled.done(), phantom.done()]
 
   function judgeLost(): void {
-    const given = new Map<string, string>()
+    const given = new ByNumber<string>()
     for (const a of e.accepted ?? [])
       if (a.given_up)
-        for (let i = 0; i < a.prints.length; i++)
-          given.set(identity(a.run, a.sensor, a.first + i), a.given_up)
+        for (let i = 0; i < a.prints.length; i++) given.set(a.given_up, a.first + i, a.run, a.sensor)
     let waiting = 0
     for (const a of e.accepted ?? []) {
       if (a.given_up) continue
       for (let i = 0; i < a.prints.length; i++) {
-        const id = identity(a.run, a.sensor, a.first + i)
         lost.look()
-        if (rows.has(id) || letters.has(id)) continue
-        const why = given.get(id)
+        if (rows.get(a.first + i, a.run, a.sensor)) continue
+        const id = identity(a.run, a.sensor, a.first + i)
+        if (letters.has(id)) continue
+        const why = given.get(a.first + i, a.run, a.sensor)
         if (why === 'spooled') waiting++
         if (why === undefined || why === 'rejected')
           lost.violated(`${id} was accepted${why ? ' and rejected' : ''}, and is nowhere`)
@@ -46,12 +45,12 @@ export function judgeReadings(e: Evidence): Finding[] {
 
   function judgePhantoms(): void {
     const accepted = acceptedPrints(e)
-    const log = new Map<string, LogMessage>()
-    for (const m of e.log) log.set(`${m.topic}/${m.partition}/${m.offset}`, m)
+    const log = new ByNumber<LogMessage>()
+    for (const m of e.log) log.set(m, m.offset, m.topic, m.partition)
     let beyond = 0
     for (const row of e.tables.rows) {
       phantom.look()
-      const said = log.get(place(row))
+      const said = log.get(row.offset, row.topic, row.partition)
       const kept = row.run === null ? undefined : accepted.get(row.run)?.get(row.sensor)
       const print = row.seq === null ? undefined : kept?.[row.seq]
       if (kept && print === undefined)
@@ -92,14 +91,20 @@ function acceptedPrints(e: Evidence): Map<string, Map<string, bigint[]>> {
   return runs
 }
 
-function rowsByIdentity(rows: readonly Row[]): Map<string, Row[]> {
-  const by = new Map<string, Row[]>()
-  for (const row of rows) {
-    const list = by.get(name(row))
-    if (list) list.push(row)
-    else by.set(name(row), [row])
+/** Each identity's first row, and all of those that have more. */
+function rowsByIdentity(all: readonly Row[]): { rows: ByNumber<Row>; again: Map<string, Row[]> } {
+  const rows = new ByNumber<Row>()
+  const again = new Map<string, Row[]>()
+  for (const row of all) {
+    const [n, ...of] =
+      row.run === null
+        ? ([row.offset, row.topic, row.partition, row.sensor] as const)
+        : ([row.seq ?? -1, row.run, row.sensor] as const)
+    const first = rows.get(n, ...of)
+    if (first) again.set(name(row), [...(again.get(name(row)) ?? [first]), row])
+    else rows.set(row, n, ...of)
   }
-  return by
+  return { rows, again }
 }
 
 /** Who a row is: run and number where it has them, else its place in the log. */
