@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { serverProperties } from '../../lib/local/kafka.ts'
+import { MONITOR_RUNTIME } from '../../lib/local/plan.ts'
 import { SENSOR_TYPES } from '../../lib/reading.ts'
 import { faultsOf, RULES, type Compose } from './compose-rules.ts'
 import { files, read, ROOT } from './source.ts'
@@ -33,6 +34,12 @@ describe('compose.yaml', () => {
       })
     }
     for (const id of ['kafka1', 'kafka2', 'kafka3']) expect(of(id)).toMatchObject({ container_name: id })
+  })
+
+  test('programs run under the same settings of Bun as with `bun start`', () => {
+    const image = read('Dockerfile').matchAll(/([A-Za-z_]+)=(\S+)/g)
+    const there = { ...Object.fromEntries([...image].map((m) => [m[1], m[2]])), ...of('monitor').environment }
+    expect(there).toMatchObject(MONITOR_RUNTIME)
   })
 
   test('profile iot adds the registry and a thousand devices; consumers and the monitor know every fleet', () => {

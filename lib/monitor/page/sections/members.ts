@@ -57,14 +57,15 @@ export function consumers(s: Snapshot, now: number): Element {
               `${milliseconds(c.processing_ms_mean)}, p99 ${milliseconds(c.processing_ms_p99)}`,
               number(c.total_messages_processed),
               age(c.last_heartbeat, now),
-              beats(c.beats),
+              beats(c.beats, c.status === 'stopped'),
             ],
           })),
         ),
   )
 }
 
-function beats(list: readonly boolean[]): Element {
+/** Who stopped on purpose missed nothing. */
+function beats(list: readonly boolean[], isStopped: boolean): Element {
   const missed = list.filter((b) => !b).length
   let fresh = ''
   let lost = ''
@@ -82,7 +83,7 @@ function beats(list: readonly boolean[]): Element {
       'aria-label': `${missed} of the last ${list.length} seconds without a fresh heartbeat`,
     },
     fresh === '' ? null : h('path', { class: 'fresh', d: fresh }),
-    lost === '' ? null : h('path', { class: 'lost', d: lost }),
+    lost === '' ? null : h('path', { class: isStopped ? 'stopped' : 'lost', d: lost }),
   )
 }
 
