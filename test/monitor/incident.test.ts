@@ -298,6 +298,21 @@ describe('observeIncident()', () => {
       expect(incident).toMatchObject({ title: 'Kafka away', opened_at: iso(2.5), noticed_at: iso(3) })
     })
 
+    test('partitions that move before anybody is seen to have died are part of the story', () => {
+      const move = shown(moved(1, 2.4))
+      const replaced = [consumer('c1', { instance_id: 'new', started_at: iso(2.2) }), consumer('c2')]
+      const calm = [0, 1, 2].map((second) => snapshot(second))
+      const [incident] = play(
+        [
+          ...calm,
+          snapshot(3, { rebalances: ok([move]) }),
+          snapshot(4, { rebalances: ok([move]), consumers: ok(replaced) }),
+        ],
+        true,
+      )
+      expect(incident?.steps.map((x) => x.kind)).toEqual(['died', 'back', 'assigned', 'recovered'])
+    })
+
     test('who is not there after two minutes is missed, since it was asked for', () => {
       const found = play(
         Array.from({ length: 125 }, (_, i) => nobody(i)),
@@ -323,13 +338,19 @@ describe('observeIncident()', () => {
       duration_ms: 800,
       details: null,
     })
-    const old = snapshot(0, { rebalances: ok([event(5, -60)]) })
+    const before = [event(5, -60), event(3, -60)]
+    const old = snapshot(0, { rebalances: ok(before) })
+    // number 4 was taken before 5 and 6, and is seen after them
     const list = Array.from({ length: 8 }, (_, i) =>
-      snapshot(2 + i, { rebalances: ok([event(6, 1.5), event(5, -60)]) }),
+      snapshot(2 + i, { rebalances: ok([event(6, 1.5), ...(i > 1 ? [event(4, 1.4)] : []), ...before]) }),
     )
     const [incident, ...others] = play([old, ...list])
     expect(others).toEqual([])
-    expect(incident).toMatchObject({ title: 'Rebalance', opened_at: iso(1.5) })
-    expect(incident?.cost.partitions_moved).toBe(1)
+    expect(incident).toMatchObject({ title: 'Rebalance', opened_at: iso(1.4) })
+    expect(incident?.steps.filter((x) => x.kind === 'assigned').map((x) => x.at)).toEqual([
+      iso(1.4),
+      iso(1.5),
+    ])
+    expect(incident?.cost.partitions_moved).toBe(2)
   })
 })

@@ -29,10 +29,9 @@ export interface Totals {
 /** Brings the cost up to a snapshot; true where something of it changed that is worth writing down. */
 export function addCost(incident: Incident, baseline: Totals, s: Snapshot, now: number): boolean {
   const totals = totalsOf(s)
-  const moves = incident.steps.filter((x) => x.kind === 'assigned')
-  const events = (s.rebalances.data ?? []).filter(
-    (e) => e.at >= incident.opened_at && e.event_type === 'rebalance_complete',
-  )
+  const since = (s.rebalances.data ?? []).filter((e) => e.at >= incident.opened_at)
+  const events = since.filter((e) => e.event_type === 'rebalance_complete')
+  const gained = since.flatMap((e) => (e.event_type === 'partition_assigned' ? e.gained : []))
   const flow = s.flow.data
   const cost: Cost = {
     duration_s: (now - Date.parse(incident.opened_at)) / 1000,
@@ -41,7 +40,7 @@ export function addCost(incident: Incident, baseline: Totals, s: Snapshot, now: 
     max_end_to_end_ms: most(incident.cost.max_end_to_end_ms, flow?.end_to_end_ms_p99 ?? null),
     rebalances: Math.max(incident.cost.rebalances, events.length),
     rebalance_ms: Math.max(incident.cost.rebalance_ms, ...events.map((e) => e.duration_ms ?? 0)),
-    partitions_moved: moves.length,
+    partitions_moved: Math.max(incident.cost.partitions_moved, gained.length),
     repeats_suppressed: Math.max(0, totals.repeated - baseline.repeated),
     readings_missing: Math.max(0, totals.missing - baseline.missing),
     readings_lost: incident.cost.readings_lost,

@@ -25,8 +25,11 @@ export interface Incident {
 /** What the observer remembers between two snapshots. */
 export interface Watch {
   conditions: Map<string, Condition>
-  lastEventId: number | null
+  /** numbers of the rebalances that the last look had */
+  rebalances: ReadonlySet<number> | null
   beginning: Beginning
+  /** moves of partitions in the beginning, of no incident so far */
+  moved: Step[]
   open: { incident: Incident; baseline: Totals; lastStepAt: number } | null
 }
 
@@ -35,7 +38,7 @@ const SETTLE_MS = 5000
 const MOST_STEPS = 200
 
 export function createWatch(): Watch {
-  return { conditions: new Map(), lastEventId: null, beginning: createBeginning(), open: null }
+  return { conditions: new Map(), rebalances: null, beginning: createBeginning(), moved: [], open: null }
 }
 
 /** Moves the watch by one snapshot; answers the incident where it changed. */
@@ -49,7 +52,7 @@ export function observeIncident(
   const { beginning } = watch
   const all = conditionsOf(s, watch.conditions)
   const replaced = stepsOfReplaced(before, s).filter((x) => beginning.isOver || beginning.well.has(x.subject))
-  const moved = stepsOfRebalances(watch.lastEventId, s)
+  const moved = stepsOfRebalances(watch.rebalances, s)
   const isCalm = all.size + replaced.length + moved.length === 0 && isFlowing(s)
   const conditions = judgeBeginning(beginning, s, all, isCalm)
   const steps = [
@@ -57,11 +60,12 @@ export function observeIncident(
     ...replaced,
     ...(beginning.isOver || watch.open ? moved : []),
   ]
+  if (!beginning.isOver && !watch.open) watch.moved.push(...moved)
   watch.conditions = conditions
-  for (const e of s.rebalances.data ?? []) watch.lastEventId = Math.max(watch.lastEventId ?? 0, e.event_id)
-  if (s.rebalances.data) watch.lastEventId ??= 0
+  if (s.rebalances.data) watch.rebalances = new Set(s.rebalances.data.map((e) => e.event_id))
   if (steps.length > 0 && !watch.open) {
     const opened_at = steps.map((x) => x.at).reduce((a, b) => (a < b ? a : b))
+    steps.push(...watch.moved.splice(0).filter((x) => x.at >= opened_at)) // seen before anybody was missed
     const incident: Incident = {
       incident_id: newId(),
       opened_at,
@@ -81,6 +85,7 @@ export function observeIncident(
     incident.steps = [...incident.steps, ...steps]
       .sort((a, b) => a.at.localeCompare(b.at))
       .slice(0, MOST_STEPS)
+    incident.opened_at = incident.steps[0]?.at ?? incident.opened_at
     incident.causes = [
       ...new Set(
         incident.steps

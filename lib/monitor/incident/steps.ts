@@ -104,11 +104,14 @@ export function stepsOfReplaced(before: Snapshot | null, s: Snapshot): Step[] {
   return steps
 }
 
-/** Rebalances after event number `known`; null: none was looked at yet, and all are history. */
-export function stepsOfRebalances(known: number | null, s: Snapshot): Step[] {
+/**
+ * Rebalances that the look before did not have; null: none was looked at yet, and all are history. Not by the highest
+ * number: consumers write side by side, and what has a lower one may be seen later.
+ */
+export function stepsOfRebalances(known: ReadonlySet<number> | null, s: Snapshot): Step[] {
   const list = s.rebalances.data
   if (!list || known === null) return []
-  return list.filter((e) => e.event_id > known).map(stepOfRebalance)
+  return list.filter((e) => !known.has(e.event_id)).map(stepOfRebalance)
 }
 
 function stepOfRebalance(e: RebalanceRow): Step {
