@@ -18,7 +18,7 @@ export interface Recorder {
 }
 
 const KEPT = 20
-const FLOW_EVERY_MS = 30_000
+const KEEP_EVERY_MS = 30_000
 
 export function createRecorder(
   sql: () => Sql,
@@ -30,16 +30,17 @@ export function createRecorder(
   const unwritten = new Map<string, Incident>()
   let before: Snapshot | null = null
   let writing = false
+  let keptAt = 0
   let flowAt = 0
-  let tidied = false
+  let isTidy = false
 
   async function write(): Promise<void> {
     if (writing) return
     writing = true
     try {
-      if (!tidied) {
+      if (!isTidy) {
         await closeForgotten(sql(), watch.open?.incident.incident_id ?? null)
-        tidied = true
+        isTidy = true
       }
       for (const [id, incident] of unwritten) {
         const shown = JSON.stringify(incident)
@@ -96,9 +97,15 @@ export function createRecorder(
       const now = Date.parse(snapshot.at)
       if (snapshot.consumers.status === 'error') return
       void askLedger()
-      if (unwritten.size > 0 || !tidied) void write()
+      if (now - keptAt >= KEEP_EVERY_MS) {
+        keptAt = now
+        isTidy = false
+        // written again though nothing new happened: it is not forgotten
+        if (watch.open) unwritten.set(watch.open.incident.incident_id, watch.open.incident)
+      }
+      if (unwritten.size > 0 || !isTidy) void write()
       const flow = snapshot.flow.data
-      if (flow && now - flowAt >= FLOW_EVERY_MS) {
+      if (flow && now - flowAt >= KEEP_EVERY_MS) {
         flowAt = now
         keepFlowPoint(sql(), snapshot.at, flow).catch((error: unknown) =>
           log.debug('flow.not_written', { error }),

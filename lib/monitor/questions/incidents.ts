@@ -40,7 +40,7 @@ export async function keepIncident(sql: Sql, i: Incident): Promise<void> {
   )
 }
 
-/** An incident that a monitor left open when it ended is closed by the next one: what came after was not seen. */
+/** An incident that a monitor left open when it ended is closed by another one: what came after was not seen. One that goes on is written twice a minute. */
 export async function closeForgotten(sql: Sql, except: string | null): Promise<void> {
   await ask(
     'close forgotten incidents',
