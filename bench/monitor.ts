@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../lib/config.ts'
@@ -12,14 +11,13 @@ import { startSender } from '../lib/kafka/send.ts'
 import { createMissing, waitForCoordinator } from '../lib/kafka/topics.ts'
 import { MONITOR_RUNTIME } from '../lib/local/plan.ts'
 import { freePorts } from '../lib/local/ports.ts'
-import { startReaper } from '../lib/local/reaper.ts'
-import { startTestKafka, startTestPostgres } from '../lib/local/testbed.ts'
 import { log } from '../lib/log.ts'
 import { encodeFactoryMessage, type Reading } from '../lib/reading.ts'
 import { EXIT, run, sleep } from '../lib/run.ts'
 import { openSpool, type Spool } from '../lib/spool/spool.ts'
 import { nowMicros } from '../lib/time.ts'
 import { topicPlan } from '../lib/topics.ts'
+import { benchServers } from './ground/servers.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench monitor: how fast the monitor answers while readings of a thousand sensors flow, everything on this
@@ -30,10 +28,12 @@ machine: three brokers, PostgreSQL, a producer, three consumers, the monitor. Wh
   --probes N    alarms whose way is timed (default 200)
   --help        this text
 
-Alarms: the clock starts when the producer's spool has accepted the reading, and stops when an HTTP client that listens
+It begins after a minute, in which the brokers have compiled what they do often. Alarms: the clock starts when the producer's spool has accepted the reading, and stops when an HTTP client that listens
 to /events has the alarm. exit 0 measured · 1 not every alarm arrived`
 
 const ROOT = join(import.meta.dir, '..')
+/** brokers compile what they do often, and take half of both cores for it at first */
+const WARM_UP_MS = 60_000
 const VIEWERS = 200
 /** readings a second beside the alarms that are timed */
 const QUIET_RATE = 300
@@ -81,23 +81,11 @@ await run('bench', async () => {
     consumers: 3,
     brokers: 3,
   }
-  const dir = mkdtempSync(join(tmpdir(), 'bench-monitor-'))
-  const reaper = startReaper(dir)
-  const [kafka, postgres, [port = 0]] = await Promise.all([
-    startTestKafka({ nodes: 3, dir, onStart: reaper.watch }),
-    startTestPostgres({ dir, onStart: reaper.watch }),
-    freePorts(1),
-  ])
-  const env = {
-    KAFKA_BROKERS: kafka.brokers.join(','),
-    DATABASE_URL: postgres.url,
-    STATE_DIR: dir,
-    LOG_LEVEL: 'WARN',
-    MONITORING_PORT: String(port),
-    NODE_ENV: 'production',
-  }
+  const servers = await benchServers('monitor', 3)
+  const [port = 0] = await freePorts(1)
+  const env = { ...servers.env, MONITORING_PORT: String(port), NODE_ENV: 'production' }
   const config = parseConfig(env)
-  const sql = connect(postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
+  const sql = connect(config.DATABASE_URL, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
   const children: Bun.Subprocess[] = []
   const start = (argv: string[], more: Record<string, string> = {}) => {
     const child = Bun.spawn([process.execPath, ...argv], {
@@ -117,8 +105,8 @@ await run('bench', async () => {
     for (const n of [1, 2, 3]) start(['consumer.ts'], { CONSUMER_ID: `consumer-${n}` })
     const monitor = start(['monitor.ts'], MONITOR_RUNTIME)
     const flow = (rate: number) =>
-      start(['producer.ts', '--rate', String(rate)], { SPOOL_DIR: join(dir, `spool-${rate}`) })
-    const figures = await measure(config, sql, join(dir, 'spool'), monitor.pid, flow, settings)
+      start(['producer.ts', '--rate', String(rate)], { SPOOL_DIR: join(servers.at.dir, `spool-${rate}`) })
+    const figures = await measure(config, sql, join(servers.at.dir, 'spool'), monitor.pid, flow, settings)
     console.log(JSON.stringify({ bench: 'monitor', ...figures, settings, machine: before }, null, 2))
     return figures.alarm.arrived === settings.probes ? EXIT.ok : EXIT.fault
   } finally {
@@ -126,9 +114,7 @@ await run('bench', async () => {
     await Promise.race([Promise.all(children.map((c) => c.exited)), sleep(15_000)])
     for (const child of children) child.kill('SIGKILL')
     await closeSql(sql)
-    await Promise.all([kafka.stop(), postgres.stop()])
-    rmSync(dir, { recursive: true, force: true })
-    reaper.dismiss()
+    await servers.stop()
   }
 })
 
@@ -160,6 +146,7 @@ async function measure(
       return answer?.ok === true && ((await answer.json()) as { total: number }).total >= 0.95 * SENSORS
     })
     await monthOf(sql)
+    await sleep(WARM_UP_MS)
     const page = await page200(base)
     const api = await apiUnderLoad(base, settings.seconds)
     const month = `${base}/api/series?sensor_id=${SENSOR}&last=30d`

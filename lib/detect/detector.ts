@@ -66,7 +66,6 @@ export type Part =
   | 'activity' // restless, or suspiciously calm
   | 'trend' // the fast mean leaves the slow one
   | 'range' // beyond everything seen
-  | 'shape' // a pattern never seen
   | 'limit' // a fixed limit
   | 'condition' // several channels of one machine together
   | 'frozen'

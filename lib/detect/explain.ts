@@ -45,7 +45,6 @@ const SAYS: Record<Part, (r: Reason, value: string, unit: string) => string> = {
       : `It moves away from its slow mean, by ${amount(Math.abs(r.size), unit)} now${times(r)}`,
   range: (r, value, unit) =>
     `${value} lies ${amount(r.size, unit)} beyond everything seen${r.usual ? ` (${percent(r.size / r.usual)} of the known range)` : ''}`,
-  shape: () => 'A pattern that was never seen',
   limit: (r, value, unit) => `${value} is ${amount(r.size, unit)} beyond its limit`,
   condition: () => 'The machine as a whole has left its baseline',
   frozen: (r) => `The same value ${count(r.size)} times in a row`,

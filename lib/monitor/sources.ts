@@ -27,14 +27,18 @@ export interface SourceOptions {
   clock: () => number
   sensorTracker: SensorTracker
   flow: FlowTracker
-  /** now and then every sensor is asked for, not only those that have just been heard */
-  isFullRound: () => boolean
 }
+
+/** now and then every sensor is asked for, not only those that have just been heard */
+const WHOLE_EVERY_MS = 30_000
+/** longer than between two looks */
+const HEARD_WITHIN_S = 12
 
 /** Every question that the sampler asks, each with its own age and fault, and with how old its answer may become. */
 export function createSources(options: SourceOptions) {
   const { database, cluster, sensorTracker, flow, clock } = options
   let sensorsSeeded = false
+  let wholeAt = -Infinity
 
   // Every question goes through the probe first: while the server is away one small query a second tells so.
   const source = <T>(question: () => Promise<T>, staleMs: number) =>
@@ -45,13 +49,15 @@ export function createSources(options: SourceOptions) {
     producers: source(() => producers(database.sql()), 3000),
     progress: source(() => progress(database.sql()), 3000),
     sensors: source(async () => {
-      const rows = await latestReadings(database.sql(), sensorsSeeded && !options.isFullRound() ? 5 : null)
+      const isWhole = clock() - wholeAt >= WHOLE_EVERY_MS
+      const rows = await latestReadings(database.sql(), isWhole ? null : HEARD_WITHIN_S)
+      if (isWhole) wholeAt = clock()
       sensorTracker.observe(rows, clock())
       if (!sensorsSeeded) {
         sensorsSeeded = true
         await seed()
       }
-    }, 3000),
+    }, 12_000),
     alerts: source(async () => {
       const sql = database.sql()
       const asked = [openAndRecentAlerts(sql), alertCounts(sql), sensorsOutOfService(sql)] as const

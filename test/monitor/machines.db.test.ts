@@ -47,6 +47,8 @@ test('the page of a machine tells its condition, what has to do with it, and off
   expect(page).toMatch(/vibration-sensor-001<\/a>.*90 %/s)
   expect(page).toContain(`href="/alarms/${alarm}"`)
   expect(page).toContain('action="/api/machines/machine-001/rebaseline"')
+  expect(page).toMatch(/Its baseline began <time/)
+  expect(page).not.toContain('[object')
   // without scripts: the form itself
   const sent = await room.app.request('/api/machines/nothing/rebaseline', {
     method: 'POST',

@@ -6,10 +6,10 @@ import type { JournalRow } from '../questions/journal.ts'
 import type { Section } from '../section.ts'
 import type { Snapshot } from '../snapshot.ts'
 import { aroundPicture } from './around.ts'
-import { sparkline } from './chart.ts'
 import { frame } from './frame.ts'
 import { panel } from './panel.ts'
 import { h, type Child, type Element } from './tree.ts'
+import { whyFacts } from './why.ts'
 import { age, measured, moment, status, toneOfSeverity, visible } from './words.ts'
 
 type Alarm = NonNullable<z.infer<typeof oneAlarm>['alarm']>
@@ -104,7 +104,7 @@ export function alarmPage(
           aroundPicture(around, alarm.timestamp, limitsOf(alarm)) ??
             h('p', null, 'No reading of them is stored.'),
         ),
-    panel('why', 'Why', found, now, why(alarm.why)),
+    panel('why', 'Why', found, now, whyFacts(alarm.why, alarm.sensor_unit)),
     panel('journal', 'What happened', found, now, entries(journal)),
   )
 }
@@ -174,40 +174,6 @@ function actions(a: Alarm): Child {
           h('button', { type: 'submit' }, 'Shelve'),
         ),
   )
-}
-
-/** The explanation as the detector gave it: the readings before it drawn, the rest as a list of names and values. */
-function why(facts: Record<string, unknown>): Child[] {
-  const recent = Array.isArray(facts.recent) ? facts.recent : []
-  const values = recent.map((r: unknown) =>
-    typeof r === 'object' && r !== null && 'value' in r && typeof r.value === 'number' ? r.value : null,
-  )
-  return [
-    values.length > 1
-      ? h(
-          'p',
-          { class: 'history' },
-          'readings before it ',
-          sparkline(values, 'readings before the alarm', 240),
-        )
-      : null,
-    h(
-      'dl',
-      null,
-      Object.entries(facts)
-        .filter(([name]) => name !== 'recent')
-        .map(([name, value]) =>
-          fact(
-            name.replaceAll('_', ' '),
-            typeof value === 'number'
-              ? measured(value)
-              : typeof value === 'string'
-                ? value
-                : JSON.stringify(value),
-          ),
-        ),
-    ),
-  ]
 }
 
 function entries(journal: readonly JournalRow[]): Element {

@@ -13,7 +13,7 @@ export function conditionPanel(section: Section<MachineRow>, now: number): Child
     'Condition of the machine as a whole',
     section,
     now,
-    h('p', null, status(TONES[m.condition], m.condition), ` ${sentence(m)}`),
+    h('p', null, status(TONES[m.condition], m.condition), ' ', sentence(m)),
     m.contributions.length === 0
       ? null
       : grid(

@@ -48,6 +48,7 @@ export function bytes(value: number | null | undefined): string {
 export function measured(value: number | null | undefined): string {
   if (value === null || value === undefined) return DASH
   const size = Math.abs(value)
+  if (size > 0 && size < 0.001) return String(Number(value.toPrecision(2)))
   return size >= 1e9 ? value.toExponential(3) : number(value, size >= 1000 ? 1 : size >= 1 ? 2 : 3)
 }
 
