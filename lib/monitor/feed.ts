@@ -12,6 +12,8 @@ import type { Change, Feed } from './stream.ts'
 export function createDataFeed(current: () => Snapshot, now: () => number = Date.now): Feed {
   let id = now()
   let lastNumber = Number.NaN
+  let everything: Change | null = null
+  let wholeOf = Number.NaN
   let sent = new Map<string, string>()
   let sentSensors = new Map<string, string>()
   let sensors: Snapshot['sensors']['data'] = null
@@ -45,8 +47,12 @@ export function createDataFeed(current: () => Snapshot, now: () => number = Date
     whole() {
       next()
       const snapshot = current()
-      const all = joined([...partsOf(snapshot), ...sensorsOf(snapshot)], ['sensors', 'alarms'])
-      return { id, event: 'snapshot', data: `{"at":${JSON.stringify(snapshot.at)},${all}}` }
+      if (everything === null || wholeOf !== snapshot.number) {
+        const all = joined([...partsOf(snapshot), ...sensorsOf(snapshot)], ['sensors', 'alarms'])
+        everything = { id, event: 'snapshot', data: `{"at":${JSON.stringify(snapshot.at)},${all}}` }
+        wholeOf = snapshot.number
+      }
+      return everything
     },
   }
 }

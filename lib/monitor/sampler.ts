@@ -62,11 +62,6 @@ const WATCHED_MS = 15_000
 const BEATS = 60
 /** Three times what S3 waits by default until an object is worth writing. */
 const SINK_PATIENCE_MS = 90_000
-/** A look at the sensors is followed by so many times its length without one, … */
-const SENSORS_REST = 10
-/** … but by no more than this: what is shown would be old */
-const MOST_SENSORS_REST_MS = 8000
-type Asked = Pick<Source<unknown>, 'refresh' | 'fail'>
 /** A round waits this long for PostgreSQL, then shows what it has. */
 const ROUND_MS = 2500
 
@@ -81,7 +76,6 @@ export function createSampler(options: SamplerOptions): Sampler {
   const flow = createFlowTracker()
   const listeners = new Set<(snapshot: Snapshot) => void>()
   let tick = 0
-  let sensorsDueAt = 0
   let built = 0
   let askedAt = 0
   let wake: () => void = () => {}
@@ -96,21 +90,11 @@ export function createSampler(options: SamplerOptions): Sampler {
     sensorTracker,
     flow,
   })
-  /** Many sensors take long: most of the time must be left for what somebody waits for, alarms first of all. */
-  const sensorsInTime: Asked = {
-    fail: sources.sensors.fail,
-    async refresh() {
-      const began = clock()
-      await sources.sensors.refresh()
-      sensorsDueAt = began + Math.min(MOST_SENSORS_REST_MS, SENSORS_REST * (clock() - began))
-    },
-  }
   let snapshot = build(clock())
 
-  function due(): Asked[] {
-    const list: Asked[] = [sources.consumers, sources.producers, sources.progress]
+  function due(): Source<unknown>[] {
+    const list: Source<unknown>[] = [sources.consumers, sources.producers, sources.progress, sources.sensors]
     const isFirst = tick === 0
-    if (clock() >= sensorsDueAt) list.push(sensorsInTime)
     if (isFirst || allAlerts || changedAlerts.size > 0 || tick % 5 === 0) list.push(sources.alerts)
     if (isFirst || tick % 5 === 1) list.push(sources.rebalances)
     if (isFirst || tick % 5 === 2) list.push(sources.events)

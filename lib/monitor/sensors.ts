@@ -41,7 +41,8 @@ interface Bucket {
 
 /** The newest reading of each sensor, its own rhythm and its last fifteen minutes, kept in memory: a page asks nobody. */
 export interface SensorTracker {
-  observe(rows: readonly SensorRow[], now: number): void
+  /** rows as they were at `asked`; `isLast`: with them everybody who was heard until then has been looked at */
+  observe(rows: readonly SensorRow[], asked: number, isLast: boolean): void
   /** minutes of the past, for lines that would otherwise begin with this process */
   seed(points: readonly SeedPoint[]): void
   view(
@@ -55,6 +56,8 @@ export function createSensorTracker(limitsOf: LimitsOf): SensorTracker {
   const sensors = new Map<string, Memory>()
   /** by place and name; null: somebody is new or has moved */
   let ordered: Memory[] | null = null
+  /** until then whoever spoke has been looked at: nobody is silent for want of a look */
+  let lookedUntil = -Infinity
   const inOrder = () =>
     (ordered ??= [...sensors.values()].sort(
       ({ row: a }, { row: b }) =>
@@ -63,12 +66,12 @@ export function createSensorTracker(limitsOf: LimitsOf): SensorTracker {
         a.sensor_id.localeCompare(b.sensor_id),
     ))
   return {
-    observe(rows, now) {
+    observe(rows, asked, isLast) {
       for (const row of rows) {
         const known = sensors.get(row.sensor_id)
         if (!known) {
           ordered = null
-          sensors.set(row.sensor_id, remember({ row, intervalS: null, buckets: [], shown: null }, row, now))
+          sensors.set(row.sensor_id, remember({ row, intervalS: null, buckets: [], shown: null }, row, asked))
           continue
         }
         if (row.readings === known.row.readings && row.measured_at === known.row.measured_at) continue
@@ -81,8 +84,9 @@ export function createSensorTracker(limitsOf: LimitsOf): SensorTracker {
         }
         if (row.zone !== known.row.zone || row.machine_id !== known.row.machine_id) ordered = null
         known.row = row
-        remember(known, row, now)
+        remember(known, row, asked)
       }
+      if (isLast) lookedUntil = asked
     },
     seed(points) {
       const past = new Map<string, Bucket[]>()
@@ -102,7 +106,7 @@ export function createSensorTracker(limitsOf: LimitsOf): SensorTracker {
       const out = new Map(outOfService.map((row) => [row.sensor_id, row]))
       return inOrder().map((memory) => {
         const id = memory.row.sensor_id
-        return toSensor(memory, now, openAlarms.get(id) ?? 0, out.get(id) ?? null, limitsOf)
+        return toSensor(memory, now, lookedUntil, openAlarms.get(id) ?? 0, out.get(id) ?? null, limitsOf)
       })
     },
   }
@@ -125,12 +129,13 @@ function remember(memory: Memory, row: SensorRow, now: number): Memory {
 function toSensor(
   memory: Memory,
   now: number,
+  lookedUntil: number,
   openAlarms: number,
   outOfService: OutOfServiceRow | null,
   limitsOf: LimitsOf,
 ): Sensor {
   const { row, intervalS } = memory
-  const ageS = (now - Date.parse(row.updated_at)) / 1000
+  const ageS = (lookedUntil - Date.parse(row.updated_at)) / 1000
   const newest = Math.floor(now / TREND_STEP_MS)
   // A line whose target is met sends nothing more: of its sensor the signs of life tell.
   const silent =

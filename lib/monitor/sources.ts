@@ -11,7 +11,7 @@ import { producers } from './questions/producers.ts'
 import { progress } from './questions/progress.ts'
 import { recentRebalances } from './questions/rebalances.ts'
 import { recentFlow, recentMinutes } from './questions/seed.ts'
-import { latestReadings } from './questions/sensors.ts'
+import { latestReadings, type SensorRow } from './questions/sensors.ts'
 import { sensorsOutOfService } from './questions/service.ts'
 import { sinkProgress } from './questions/sinks.ts'
 import { storage } from './questions/storage.ts'
@@ -31,14 +31,18 @@ export interface SourceOptions {
 
 /** now and then every sensor is asked for, not only those that have just been heard */
 const WHOLE_EVERY_MS = 30_000
-/** longer than between two looks */
-const HEARD_WITHIN_S = 12
+/** longer than between two questions */
+const HEARD_WITHIN_S = 25
+/** Whatever is asked meanwhile waits for a look: of very many sensors each takes its part, and then they are asked for anew. */
+const SENSORS_A_LOOK = 2000
 
 /** Every question that the sampler asks, each with its own age and fault, and with how old its answer may become. */
 export function createSources(options: SourceOptions) {
   const { database, cluster, sensorTracker, flow, clock } = options
   let sensorsSeeded = false
   let wholeAt = -Infinity
+  let unseen: SensorRow[] = []
+  let unseenOf = 0
 
   // Every question goes through the probe first: while the server is away one small query a second tells so.
   const source = <T>(question: () => Promise<T>, staleMs: number) =>
@@ -49,10 +53,15 @@ export function createSources(options: SourceOptions) {
     producers: source(() => producers(database.sql()), 3000),
     progress: source(() => progress(database.sql()), 3000),
     sensors: source(async () => {
-      const isWhole = clock() - wholeAt >= WHOLE_EVERY_MS
-      const rows = await latestReadings(database.sql(), isWhole ? null : HEARD_WITHIN_S)
-      if (isWhole) wholeAt = clock()
-      sensorTracker.observe(rows, clock())
+      if (unseen.length === 0) {
+        const asked = clock()
+        const isWhole = asked - wholeAt >= WHOLE_EVERY_MS
+        unseen = await latestReadings(database.sql(), isWhole ? null : HEARD_WITHIN_S)
+        if (isWhole) wholeAt = asked
+        unseenOf = asked
+      }
+      const rows = unseen.splice(0, sensorsSeeded ? SENSORS_A_LOOK : Infinity)
+      sensorTracker.observe(rows, unseenOf, unseen.length === 0)
       if (!sensorsSeeded) {
         sensorsSeeded = true
         await seed()

@@ -7,7 +7,7 @@ import { Problem } from './problem.ts'
  * read is cut: it reconnects and resumes, and its backlog is not our memory.
  */
 export interface Feed {
-  /** everything, as of now */
+  /** everything, as of now: the same object for all who come before something changes */
   whole(): Change
   /** what changed since the last call; null: nothing. Called once a snapshot, while somebody listens */
   next(): Change | null
@@ -57,7 +57,16 @@ export function createStreams(options: StreamOptions = {}): Streams {
   }, heartbeatMs)
   timer.unref()
 
-  const format = (c: Change) => `id: ${c.id}\nevent: ${c.event}\ndata: ${c.data}\n\n`
+  const retry = encoder.encode('retry: 1000\n\n')
+  const encoded = new WeakMap<Change, Uint8Array>()
+  /** made once, however many viewers get it */
+  function bytesOf(c: Change): Uint8Array {
+    const known = encoded.get(c)
+    if (known) return known
+    const bytes = encoder.encode(`id: ${c.id}\nevent: ${c.event}\ndata: ${c.data}\n\n`)
+    encoded.set(c, bytes)
+    return bytes
+  }
 
   function send(viewer: Viewer, bytes: Uint8Array): void {
     try {
@@ -106,10 +115,11 @@ export function createStreams(options: StreamOptions = {}): Streams {
             // The others first: what they get now is part of what this one begins with.
             tickOf([feed])
             const lacking = (from === null ? null : feed.since(from)) ?? [feed.whole()]
-            const start = encoder.encode(`retry: 1000\n\n${lacking.map(format).join('')}`)
-            viewer = { feed, client, controller, allowance: start.byteLength }
+            const start = [retry, ...lacking.map(bytesOf)]
+            const allowance = start.reduce((sum, bytes) => sum + bytes.byteLength, 0)
+            viewer = { feed, client, controller, allowance }
             viewers.add(viewer)
-            send(viewer, start)
+            for (const bytes of start) send(viewer, bytes)
           },
           cancel() {
             if (viewer) viewers.delete(viewer)
@@ -147,7 +157,7 @@ export function createStreams(options: StreamOptions = {}): Streams {
     for (const feed of feeds) {
       const change = feed.next()
       if (!change) continue
-      const bytes = encoder.encode(format(change))
+      const bytes = bytesOf(change)
       for (const viewer of viewers) if (viewer.feed === feed) send(viewer, bytes)
     }
   }

@@ -137,6 +137,7 @@ describe('createStreams()', () => {
     const streams = createStreams({ maxBacklogBytes: 1000 })
     const reader = streams.open('data', long, null, null).body!.getReader()
     expect(streams.count()).toBe(1)
+    await reader.read() // how soon to come again
     expect((await reader.read()).value!.byteLength).toBeGreaterThan(1_000_000)
     streams.close()
   })

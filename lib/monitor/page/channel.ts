@@ -23,6 +23,7 @@ export function createChannel(
   let version = now()
   let tree: Element | null = null
   let renderedOf = Number.NaN
+  let everything: Change | null = null
   const kept = keepChanges()
   const next = (): Change | null => {
     if (tree !== null && renderedOf === snapshot()) return null
@@ -50,8 +51,9 @@ export function createChannel(
     next,
     current,
     whole: () => {
-      const now = current()
-      return { id: now.version, event: 'tree', data: JSON.stringify(now.tree) }
+      const { version: id, tree } = current()
+      if (everything?.id !== id) everything = { id, event: 'tree', data: JSON.stringify(tree) }
+      return everything
     },
     since: (from) => kept.since(from, version),
   }
