@@ -186,8 +186,8 @@ export function monitorUrl(config: Config): string {
  * Every five seconds is often enough.
  */
 const RUNTIME = { MIMALLOC_PURGE_HOLES_MIN_INTERVAL: '5000' }
-/** The page keeps little and hands out much: its garbage is collected as if the machine had 200 MB. */
-export const MONITOR_RUNTIME = { ...RUNTIME, BUN_JSC_forceRAMSize: '200000000' }
+/** The page keeps little and hands out much: its garbage is collected as if the machine had 140 MB. */
+export const MONITOR_RUNTIME = { ...RUNTIME, BUN_JSC_forceRAMSize: '140000000' }
 
 /** Our own variables as they are set now, and the few that any program needs; nothing else leaks into the processes. */
 export function inheritedEnv(): Record<string, string> {

@@ -9,8 +9,8 @@ export interface Kept {
 
 /** A minute of changes: longer than any reconnect that is worth resuming. */
 const MOST_CHANGES = 60
-/** Where a thousand sensors change every second this is ten seconds; whoever was away for longer gets everything anew. */
-const MOST_CHARACTERS = 4_000_000
+/** Where a thousand sensors change every second this is five seconds; whoever was away for longer gets everything anew. */
+const MOST_CHARACTERS = 2_000_000
 
 export function keepChanges(): Kept {
   const kept: Change[] = []

@@ -59,11 +59,10 @@ export function createStreams(options: StreamOptions = {}): Streams {
 
   const retry = encoder.encode('retry: 1000\n\n')
   const encoded = new WeakMap<Change, Uint8Array>()
-  /** made once, however many viewers get it */
+  const encode = (c: Change) => encoder.encode(`id: ${c.id}\nevent: ${c.event}\ndata: ${c.data}\n\n`)
+  /** of what many begin with: made once */
   function bytesOf(c: Change): Uint8Array {
-    const known = encoded.get(c)
-    if (known) return known
-    const bytes = encoder.encode(`id: ${c.id}\nevent: ${c.event}\ndata: ${c.data}\n\n`)
+    const bytes = encoded.get(c) ?? encode(c)
     encoded.set(c, bytes)
     return bytes
   }
@@ -157,7 +156,7 @@ export function createStreams(options: StreamOptions = {}): Streams {
     for (const feed of feeds) {
       const change = feed.next()
       if (!change) continue
-      const bytes = bytesOf(change)
+      const bytes = encode(change)
       for (const viewer of viewers) if (viewer.feed === feed) send(viewer, bytes)
     }
   }

@@ -19,8 +19,8 @@ describe('keepChanges()', () => {
   test('large changes are kept for a shorter time, the newest always', () => {
     const kept = keepChanges()
     for (let id = 1; id <= 20; id++) kept.add(change(id, 1_000_000))
-    expect(idsSince(kept, 15, 20)).toBeNull()
-    expect(idsSince(kept, 16, 20)).toEqual([17, 18, 19, 20])
+    expect(idsSince(kept, 17, 20)).toBeNull()
+    expect(idsSince(kept, 18, 20)).toEqual([19, 20])
     kept.add(change(21, 9_000_000))
     expect(idsSince(kept, 20, 21)).toEqual([21])
   })
