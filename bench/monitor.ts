@@ -28,8 +28,8 @@ machine: three brokers, PostgreSQL, a producer, three consumers, the monitor. Wh
   --probes N    alarms whose way is timed (default 200)
   --help        this text
 
-It begins after a minute, in which the brokers have compiled what they do often. Alarms: the clock starts when the producer's spool has accepted the reading, and stops when an HTTP client that listens
-to /events has the alarm. exit 0 measured · 1 not every alarm arrived`
+It begins after a minute, in which the brokers have compiled what they do often. Alarms: the clock starts when the producer's
+spool has accepted the reading, and stops when an HTTP client that listens to /events has the alarm. exit 0 measured · 1 not every alarm arrived`
 
 const ROOT = join(import.meta.dir, '..')
 /** brokers compile what they do often, and take half of both cores for it at first */

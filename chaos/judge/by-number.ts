@@ -23,3 +23,16 @@ export class ByNumber<T> {
     list.set(n, value)
   }
 }
+
+/** A place in a log, in words. */
+export function placeOf({
+  topic,
+  partition,
+  offset,
+}: {
+  topic: string
+  partition: number
+  offset: number
+}): string {
+  return `${topic}/${partition}/${offset}`
+}

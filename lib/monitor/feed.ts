@@ -13,7 +13,6 @@ export function createDataFeed(current: () => Snapshot, now: () => number = Date
   let id = now()
   let lastNumber = Number.NaN
   let everything: Change | null = null
-  let wholeOf = Number.NaN
   let sent = new Map<string, string>()
   let sentSensors = new Map<string, string>()
   let sensors: Snapshot['sensors']['data'] = null
@@ -22,6 +21,7 @@ export function createDataFeed(current: () => Snapshot, now: () => number = Date
     const snapshot = current()
     if (snapshot.number === lastNumber) return null
     lastNumber = snapshot.number
+    everything = null
     const before = sent
     sent = new Map(partsOf(snapshot))
     const parts = changedIn(before, sent)
@@ -47,11 +47,9 @@ export function createDataFeed(current: () => Snapshot, now: () => number = Date
     whole() {
       next()
       const snapshot = current()
-      if (everything === null || wholeOf !== snapshot.number) {
-        const all = joined([...partsOf(snapshot), ...sensorsOf(snapshot)], ['sensors', 'alarms'])
-        everything = { id, event: 'snapshot', data: `{"at":${JSON.stringify(snapshot.at)},${all}}` }
-        wholeOf = snapshot.number
-      }
+      if (everything) return everything
+      const all = joined([...partsOf(snapshot), ...sensorsOf(snapshot)], ['sensors', 'alarms'])
+      everything = { id, event: 'snapshot', data: `{"at":${JSON.stringify(snapshot.at)},${all}}` }
       return everything
     },
   }

@@ -1,4 +1,4 @@
-import { ByNumber } from '../by-number.ts'
+import { ByNumber, placeOf } from '../by-number.ts'
 import type { Evidence, LogMessage } from '../evidence.ts'
 import { createFinding, type Finding } from '../finding.ts'
 
@@ -10,35 +10,37 @@ export function judgeLetters(e: Evidence): Finding[] {
   const finding = createFinding('I8', 'every broken message is one dead letter, and no good one is')
   const rows = new ByNumber<true>()
   for (const r of e.tables.rows) rows.set(true, r.offset, r.topic, r.partition)
-  const letters = new Map<string, string[]>()
+  const letters = new ByNumber<string[]>()
   for (const l of e.tables.letters) {
     if (l.offset === null) continue
-    const place = `${l.topic}/${l.partition}/${l.offset}`
-    letters.set(place, [...(letters.get(place) ?? []), l.reason])
+    const before = letters.get(l.offset, l.topic, l.partition) ?? []
+    letters.set([...before, l.reason], l.offset, l.topic, l.partition)
   }
   const seen = new ByNumber<true>()
   for (const m of e.log) {
     if (!isStored(e, m)) continue
-    const place = `${m.topic}/${m.partition}/${m.offset}`
-    const refused = letters.get(place) ?? []
+    const refused = letters.get(m.offset, m.topic, m.partition) ?? []
     const isRow = rows.get(m.offset, m.topic, m.partition) ?? false
-    const who = m.run === null ? null : `${m.topic}/${m.run}/${m.key}/${m.seq}`
     const repeats = m.run !== null && seen.get(m.seq ?? -1, m.topic, m.run, m.key) === true
     if (m.run !== null && m.content.is !== 'bad' && refused.length === 0)
       seen.set(true, m.seq ?? -1, m.topic, m.run, m.key)
     finding.look()
-    if (refused.length > 1) finding.violated(`${place} is ${refused.length} dead letters`)
+    if (refused.length > 1) finding.violated(`${placeOf(m)} is ${refused.length} dead letters`)
     else if (m.content.is === 'bad' && refused.length === 0)
-      finding.violated(`${place} is no dead letter: ${m.content.why}`)
+      finding.violated(`${placeOf(m)} is no dead letter: ${m.content.why}`)
     else if (m.content.is === 'good' && refused.some((reason) => !BOUNDS.has(reason)))
-      finding.violated(`${place} is good, and a dead letter: ${refused[0]}`)
+      finding.violated(`${placeOf(m)} is good, and a dead letter: ${refused[0]}`)
     else if (isRow && refused.length > 0)
-      finding.violated(`${place} is stored and a dead letter: ${refused[0]}`)
+      finding.violated(`${placeOf(m)} is stored and a dead letter: ${refused[0]}`)
     else if (m.content.is === 'good' && !isRow && refused.length === 0 && !repeats)
-      finding.violated(`${place} (${who}) is neither stored nor a dead letter`)
-    else if (isRow && repeats) finding.violated(`${place} (${who}) repeats another, and is stored`)
+      finding.violated(`${placeOf(m)} (${whoOf(m)}) is neither stored nor a dead letter`)
+    else if (isRow && repeats) finding.violated(`${placeOf(m)} (${whoOf(m)}) repeats another, and is stored`)
   }
   return [finding.done()]
+}
+
+function whoOf({ topic, run, key, seq }: LogMessage): string | null {
+  return run === null ? null : `${topic}/${run}/${key}/${seq}`
 }
 
 /** What lies beyond the position is I6's. */

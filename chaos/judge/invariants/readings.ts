@@ -1,4 +1,4 @@
-import { ByNumber } from '../by-number.ts'
+import { ByNumber, placeOf } from '../by-number.ts'
 import type { Evidence, LogMessage, Row } from '../evidence.ts'
 import { createFinding, type Finding } from '../finding.ts'
 
@@ -15,7 +15,7 @@ export function judgeReadings(e: Evidence): Finding[] {
   doubled.look(e.tables.rows.length)
   for (const [id, list] of again)
     doubled.violated(
-      `${id} is stored ${list.length} times: at ${list.map(place).join(', ')}`,
+      `${id} is stored ${list.length} times: at ${list.map(placeOf).join(', ')}`,
       list.length - 1,
     )
   judgePhantoms()
@@ -54,20 +54,20 @@ export function judgeReadings(e: Evidence): Finding[] {
       const kept = row.run === null ? undefined : accepted.get(row.run)?.get(row.sensor)
       const print = row.seq === null ? undefined : kept?.[row.seq]
       if (kept && print === undefined)
-        phantom.violated(`${name(row)} is stored at ${place(row)}, and was never accepted`)
+        phantom.violated(`${name(row)} is stored at ${placeOf(row)}, and was never accepted`)
       else if (print !== undefined && print !== row.print)
         phantom.violated(`${name(row)} is not stored as it was accepted`)
       else if (said === undefined) {
         if (isBelowLog(row)) beyond++
-        else phantom.violated(`${name(row)} names ${place(row)}, where the log has no message`)
+        else phantom.violated(`${name(row)} names ${placeOf(row)}, where the log has no message`)
       } else if (said.run !== row.run || said.seq !== row.seq)
         phantom.violated(
-          `${name(row)} names ${place(row)}, where the log has ${said.run}/${said.key}/${said.seq}`,
+          `${name(row)} names ${placeOf(row)}, where the log has ${said.run}/${said.key}/${said.seq}`,
         )
       else if (said.content.is === 'good' && said.content.print !== row.print)
-        phantom.violated(`${name(row)} is not stored as the log says at ${place(row)}`)
+        phantom.violated(`${name(row)} is not stored as the log says at ${placeOf(row)}`)
       else if (said.content.is === 'bad')
-        phantom.violated(`${name(row)} comes from ${place(row)}, which is no reading: ${said.content.why}`)
+        phantom.violated(`${name(row)} comes from ${placeOf(row)}, which is no reading: ${said.content.why}`)
     }
     if (beyond > 0) phantom.note(`${beyond} rows are older than the log`)
   }
@@ -109,13 +109,9 @@ function rowsByIdentity(all: readonly Row[]): { rows: ByNumber<Row>; again: Map<
 
 /** Who a row is: run and number where it has them, else its place in the log. */
 function name(row: Row): string {
-  return row.run === null ? `${place(row)}/${row.sensor}` : identity(row.run, row.sensor, row.seq)
+  return row.run === null ? `${placeOf(row)}/${row.sensor}` : identity(row.run, row.sensor, row.seq)
 }
 
 function identity(run: string | null, sensor: string | null, seq: number | null): string {
   return `${run}/${sensor}/${seq}`
-}
-
-function place(at: { topic: string; partition: number; offset: number }): string {
-  return `${at.topic}/${at.partition}/${at.offset}`
 }

@@ -1,7 +1,7 @@
 import { sparkline } from './chart.ts'
 import { grid } from './panel.ts'
 import { h, type Child, type Element } from './tree.ts'
-import { measured, visible } from './words.ts'
+import { DASH, measured, visible } from './words.ts'
 
 /** An alarm's own account: column `why`. */
 export type Facts = Record<string, unknown>
@@ -96,7 +96,7 @@ function inWords(value: unknown): Child {
   const list: [string, unknown][] = Object.entries(value)
   if (list.length === 0) return null
   if (list.every(([, v]) => isObject(v))) return table(list as [string, Facts][], Array.isArray(value))
-  const texts = list.map(([name, v]) => [Array.isArray(value) ? null : `${name} `, inWords(v) ?? '—'])
+  const texts = list.map(([name, v]) => [Array.isArray(value) ? null : `${name} `, inWords(v) ?? DASH])
   return texts.flatMap((text, i) => (i === 0 ? text : [', ', text]))
 }
 
@@ -110,7 +110,7 @@ function table(rows: [string, Facts][], isList: boolean): Element {
     [...(isList ? [] : ['']), ...columns.map((c) => visible(c.replaceAll('_', ' ')))],
     rows.slice(0, 50).map(([name, row]) => ({
       key: name,
-      cells: [...(isList ? [] : [visible(name)]), ...columns.map((c) => inWords(row[c]) ?? '—')],
+      cells: [...(isList ? [] : [visible(name)]), ...columns.map((c) => inWords(row[c]) ?? DASH)],
     })),
   )
 }
