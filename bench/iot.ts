@@ -29,11 +29,12 @@ and a client of its own that hears of alarms over HTTP. Everything on this machi
   --help          this text
 
 Latency is counted from the moment in which the producer's spool had accepted the reading until the alarm's id arrived at
-the client, for every alarm that a reading raised after the warm-up (ten seconds, or all devices twice); "stored" is when its transaction began.
+the client, for every alarm that a reading raised after the warm-up (a minute, or all devices twice); "stored" is when its transaction began,
+"committed" when that had ended.
 other_work: processor cores that something else on this machine took meanwhile. exit 0 all stored once · 1 not all, or not once`
 
-/** Programs compile what they do often, and every device is new once; the figures are of the time after that. */
-const warmUpMs = ({ devices, rate }: Settings) => Math.max(10_000, ((2 * devices) / rate) * 1000)
+/** Brokers compile what they do often for a minute, and every device is new once; the figures are of the time after that. */
+const warmUpMs = ({ devices, rate }: Settings) => Math.max(60_000, ((2 * devices) / rate) * 1000)
 
 await run('bench', async (signal) => {
   const { values } = parseArgs({
@@ -112,6 +113,7 @@ async function measure(settings: Settings, signal: AbortSignal) {
       open(`consumer-${i}`, 'consumer.ts', [], { CONSUMER_ID: `consumer-${i}` })
     await untilClaimed(sql, 9)
     const heard = await watchAlerts(`http://127.0.0.1:${port}`)
+    const committed = await watchCommits(sql)
     const producer = open('producer', 'producer.ts', ['--rate', String(settings.rate)])
     const ground = [...servers.kafka.nodes, servers.postgres, registry]
     const began = Date.now() + warmUpMs(settings)
@@ -124,7 +126,7 @@ async function measure(settings: Settings, signal: AbortSignal) {
     return {
       devices: settings.devices,
       ...figures,
-      alert_latency_ms: latencies(await acceptedAt(sql, config.SPOOL_DIR, began), heard.at),
+      alert_latency_ms: latencies(await acceptedAt(sql, config.SPOOL_DIR, began), committed, heard.at),
       verify: { accepted, stored, lost, duplicated, phantom },
     }
   } finally {
@@ -240,19 +242,39 @@ async function acceptedAt(sql: Sql, spool: string, began: number): Promise<Raise
   return found
 }
 
-function latencies(raised: readonly Raised[], heard: ReadonlyMap<string, number>) {
-  const toStored = raised.map((r) => r.stored - r.accepted)
-  const toHeard = raised.flatMap((r) => {
-    const at = heard.get(r.alert_id)
-    return at === undefined ? [] : [at - r.accepted]
+/** alarm → when its transaction's NOTIFY arrived, which is right after COMMIT; milliseconds since 1970 */
+async function watchCommits(sql: Sql): Promise<ReadonlyMap<string, number>> {
+  const at = new Map<string, number>()
+  await sql.listen('alerts', (ids) => {
+    const now = Date.now()
+    for (const id of ids.split(',')) if (!at.has(id)) at.set(id, now)
   })
+  return at
+}
+
+type Times = ReadonlyMap<string, number>
+
+function latencies(raised: readonly Raised[], committed: Times, heard: Times) {
+  const toStored = raised.map((r) => r.stored - r.accepted)
+  const until = (times: Times) =>
+    raised.flatMap((r) => {
+      const at = times.get(r.alert_id)
+      return at === undefined ? [] : [at - r.accepted]
+    })
+  const toHeard = until(heard)
   const shares = (all: number[]) => {
     all.sort((a, b) => a - b)
     const at = (share: number) =>
       Math.round(all[Math.min(all.length - 1, Math.floor(share * all.length))] ?? 0)
     return { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) }
   }
-  return { alarms: raised.length, heard: toHeard.length, stored: shares(toStored), ...shares(toHeard) }
+  return {
+    alarms: raised.length,
+    heard: toHeard.length,
+    stored: shares(toStored),
+    committed: shares(until(committed)),
+    ...shares(toHeard),
+  }
 }
 
 /** What one more device costs: against the run with the fewest. */

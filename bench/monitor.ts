@@ -17,6 +17,7 @@ import { EXIT, run, sleep } from '../lib/run.ts'
 import { openSpool, type Spool } from '../lib/spool/spool.ts'
 import { nowMicros } from '../lib/time.ts'
 import { topicPlan } from '../lib/topics.ts'
+import { get, summary, times } from './ground/asked.ts'
 import { benchServers } from './ground/servers.ts'
 import { machine } from './machine.ts'
 
@@ -284,29 +285,6 @@ async function monthOf(sql: Sql): Promise<void> {
     select date_trunc('hour', now()) - make_interval(hours => m), s.sensor_key, 1200, 30000, 20, 30, 0, 0
     from generate_series(1, ${MONTH_HOURS}) m, sensors s where s.sensor_id = ${SENSOR}
     on conflict do nothing`
-}
-
-async function get(url: string): Promise<void> {
-  const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) })
-  await answer.arrayBuffer()
-  if (!answer.ok) throw new Error(`${url} answered ${answer.status}`)
-}
-
-async function times(count: number, act: () => Promise<void>) {
-  const took: number[] = []
-  for (let i = 0; i < count; i++) {
-    const at = performance.now()
-    await act()
-    took.push(performance.now() - at)
-  }
-  return summary(took)
-}
-
-function summary(took: number[]) {
-  const sorted = took.toSorted((a, b) => a - b)
-  const at = (share: number) =>
-    Number((sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN).toFixed(1))
-  return { ms_p50: at(0.5), ms_p95: at(0.95), ms_p99: at(0.99), ms_max: at(1) }
 }
 
 /** User and system time of a process, from the kernel (a tick is 10 ms). */

@@ -1,18 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../lib/config.ts'
 import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
-import { startReaper } from '../lib/local/reaper.ts'
-import { startTestKafka, startTestPostgres } from '../lib/local/testbed.ts'
 import { log } from '../lib/log.ts'
 import { EXIT, run, sleep } from '../lib/run.ts'
 import { ownDatabase } from './ground/database.ts'
 import { cpuSeconds } from './ground/cpu.ts'
 import { drain } from './ground/drain.ts'
 import { fill, type Filled } from './ground/fill.ts'
+import { benchServers } from './ground/servers.ts'
 import { machine } from './machine.ts'
 import { missing, PEERS, type Peer } from './peers/peers.ts'
 
@@ -66,32 +64,22 @@ await run('bench', async () => {
   }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
-  const dir = mkdtempSync(join(tmpdir(), 'bench-peers-'))
+  const servers = await benchServers('peers', 1)
+  const { dir } = servers.at
   const work = values.work ?? join(dir, 'work')
   const wanted = values.peers.split(',').filter((name) => name !== '')
   const peers = await ready(
     PEERS.filter((peer) => wanted.includes(peer.name)),
     work,
   )
-  const reaper = startReaper(dir)
-  const [kafka, postgres] = await Promise.all([
-    startTestKafka({ nodes: 1, dir, onStart: reaper.watch }),
-    startTestPostgres({ dir, onStart: reaper.watch }),
-  ])
   writeFileSync(join(dir, 'no-rules.yaml'), NO_RULES)
-  const env = {
-    KAFKA_BROKERS: kafka.brokers.join(','),
-    TOPIC_REPLICATION: '1',
-    DATABASE_URL: postgres.url,
-    STATE_DIR: dir,
-    LOG_LEVEL: 'WARN',
-  }
-  const admin = connect(postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
+  const env = { ...servers.env, TOPIC_REPLICATION: '1' }
+  const admin = connect(env.DATABASE_URL, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
   try {
     const config = parseConfig(env)
     const filled = await fill(config, { readings: Number(values.readings), sensors: Number(values.sensors) })
-    const servers = { postgres: postgres.pid, kafka: kafka.nodes[0]?.pid ?? 0 }
-    const ground: Ground = { admin, config, env, filled, servers, consumers: Number(values.consumers) }
+    const pids = { postgres: servers.postgres.pid, kafka: servers.kafka.nodes[0]?.pid ?? 0 }
+    const ground: Ground = { admin, config, env, filled, servers: pids, consumers: Number(values.consumers) }
     const noRules = { RULES_FILE: join(dir, 'no-rules.yaml') }
     const contestants: Contestant[] = [
       { name: 'ours: everything', run: (round) => ours(ground, `all${round}`, {}) },
@@ -128,9 +116,7 @@ await run('bench', async () => {
       : EXIT.ok
   } finally {
     await closeSql(admin)
-    await Promise.all([kafka.stop(), postgres.stop()])
-    rmSync(dir, { recursive: true, force: true })
-    reaper.dismiss()
+    await servers.stop()
   }
 })
 

@@ -6,6 +6,8 @@ export interface Drained {
   /** between the first and the last reading seen to be stored */
   seconds: number
   readings: number
+  /** in all */
+  stored: number
   /** of all consumers, from their start to their end */
   cpuSeconds: number
   largestMib: number
@@ -27,11 +29,12 @@ export async function drain(
   )
   const storedNow = async () =>
     (await sql<{ n: number | null }[]>`select sum(stored)::bigint as n from partition_progress`)[0]?.n ?? 0
+  const before = await storedNow()
   let first: { n: number; at: number } | null = null
   let last = { n: 0, at: 0 }
   const until = performance.now() + deadlineMs
   while (last.n < readings && performance.now() < until) {
-    const n = await storedNow()
+    const n = (await storedNow()) - before
     const at = performance.now()
     if (n > 0) first ??= { n, at }
     if (n !== last.n) last = { n, at }
@@ -43,6 +46,7 @@ export async function drain(
   return {
     seconds: first ? (last.at - first.at) / 1000 : 0,
     readings: first ? last.n - first.n : 0,
+    stored: last.n,
     cpuSeconds: used.reduce((sum, u) => sum + Number(u?.cpuTime.total ?? 0) / 1e6, 0),
     largestMib: Math.round(Math.max(...used.map((u) => u?.maxRSS ?? 0)) / 1024 ** 2),
   }
