@@ -100,6 +100,10 @@ run_container() { # NAME OPTION… -- SERVICE COMMAND…
 
 ledger() { compose run --rm --no-deps -T verify --json --wait 60s 2>>"$MINE/acts.log" | grep '^{' | tail -n 1; }
 producer_part() { echo temperature-sensor; }
+producer_parts() { # all that measure, but loads
+  docker ps --filter "label=com.docker.compose.project=$PROJECT" --filter label=com.docker.compose.oneoff=False \
+    --format '{{.Label "com.docker.compose.service"}}' | grep -E -- '-sensor$' | sort
+}
 port_of() {
   case $1 in
     kafka*) echo $((9090 + 2 * ${1#kafka})) ;;

@@ -26,6 +26,7 @@ pid_of() { act pid "$1"; }
 scale_consumers() { "$BUN" run consumers --count "$1" >/dev/null 2>>"${MINE:?}/acts.log"; }
 ledger() { "$BUN" run verify --json --wait 60s 2>>"$MINE/acts.log" | grep '^{' | tail -n 1; }
 producer_part() { echo plant; }
+producer_parts() { producer_part; }
 
 port_of() {
   case $1 in

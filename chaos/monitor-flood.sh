@@ -14,8 +14,8 @@ flood() {
   got=$("$BUN" chaos/act/flood.ts "$(port_of monitor)" "$opt_streams" "$opt_seconds")
   say "the flood got $got"
   event effect "flood $got"
-  [[ $got =~ \"streams\":([0-9]+),\"answers\":([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge $((opt_streams * 8 / 10)) ] &&
-    [ "${BASH_REMATCH[2]}" -ge 100 ] || return 1
+  [[ $got =~ \"streams\":([0-9]+),\"streams_refused\":([0-9]+),\"answers\":([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge 1 ] &&
+    [ $((BASH_REMATCH[1] + BASH_REMATCH[2])) -ge $((opt_streams * 8 / 10)) ] && [ "${BASH_REMATCH[3]}" -ge 100 ] || return 1
   kill_part monitor
 }
 heals start_part monitor

@@ -16,10 +16,10 @@ again() {
   heals accept_new_log # never before: on a log that is whole it would begin anew
   start_load load "$opt_rate"
 }
-other=$(producer_part)
+mapfile -t others < <(producer_parts)
 stop_load load
-stop_part "$other"
-heals start_part "$other"
+stop_part "${others[@]}"
+heals start_part "${others[@]}"
 until_seen 30 calm drained >/dev/null || die 1 'Cannot begin: not everything was stored'
 strike 'the topic is deleted and made again' again
 effect 30 topic-stopped
