@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Sql } from '../../lib/db/connect.ts'
 import { sleep } from '../../lib/run.ts'
@@ -40,6 +41,7 @@ export async function drain(
     if (n !== last.n) last = { n, at }
     await sleep(20)
   }
+  const largest = Math.max(...children.map((child) => residentAtMost(child.pid)))
   for (const child of children) child.kill('SIGTERM')
   await Promise.all(children.map((child) => child.exited))
   const used = children.map((child) => child.resourceUsage() ?? null)
@@ -48,6 +50,11 @@ export async function drain(
     readings: first ? last.n - first.n : 0,
     stored: last.n,
     cpuSeconds: used.reduce((sum, u) => sum + Number(u?.cpuTime.total ?? 0) / 1e6, 0),
-    largestMib: Math.round(Math.max(...used.map((u) => u?.maxRSS ?? 0)) / 1024 ** 2),
+    largestMib: Math.round(largest / 1024 ** 2),
   }
+}
+
+/** Bytes. What wait() tells of a child begins with what its parent had. */
+function residentAtMost(pid: number): number {
+  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
 }

@@ -17,12 +17,12 @@ export interface Filled {
 
 const CHUNK = 1000
 
-/** Makes the topics and fills the sensors' one with the plant's own messages, numbered as a spool would. */
+/** Makes the topics and fills the sensors' one with the plant's own messages, numbered as a spool would; more of them take another `run`. */
 export async function fill(
   config: Config,
-  options: { readings: number; sensors: number; partitions?: number },
+  options: { readings: number; sensors: number; partitions?: number; run?: string },
 ): Promise<Filled> {
-  const { readings, partitions = 3 } = options
+  const { readings, partitions = 3, run = RUN } = options
   const clients = kafkaClients({ ...clusterOf(config), clientId: 'bench' })
   const view = clusterView(clients)
   const plan = topicPlan(config).map((t) => (t.topic === config.SENSOR_TOPIC ? { ...t, partitions } : t))
@@ -40,8 +40,8 @@ export async function fill(
     numbers.set(m.key, seq)
     const partition = partitionOf(m.key, partitions)
     const list = waiting.get(partition) ?? []
-    const value = m.encode({ runId: RUN, seq }) as string
-    list.push({ key: m.key, value, headers: { 'run-id': RUN, seq: String(seq) } })
+    const value = m.encode({ runId: run, seq }) as string
+    list.push({ key: m.key, value, headers: { 'run-id': run, seq: String(seq) } })
     waiting.set(partition, list)
     filled.readings++
     filled.bytes += Buffer.byteLength(value)

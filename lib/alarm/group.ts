@@ -14,7 +14,7 @@ import { startWaiting } from './wait.ts'
  * that calls all the same. The group ends with its last member.
  *
  * Sensors of a machine lie in different partitions, so a group is no function of one log: its id comes from the machine
- * and from the alarm that made it, and an advisory lock a machine orders the consumers.
+ * and from the alarm that made it. Whoever raises or clears alarms of a machine holds it meanwhile (holdMachines).
  */
 export interface GroupRule {
   sensors: number
@@ -43,13 +43,35 @@ interface Member {
   at: Micros
 }
 
+/** Where an alarm stands. */
+type Placed = Pick<RaisedAlarm, 'location' | 'sensor_type'>
+
 const RANK = ['low', 'medium', 'high', 'critical']
+
+/** Locks for machines: some share one, so that a storm at ten thousand machines fits in the server's table of locks. */
+const MACHINE_LOCKS = 1024
 
 const machineOf = (a: RaisedAlarm) => `${a.location.factory_section}\n${a.location.machine_id}`
 
 /**
- * Which of these new alarms (stored already) call nobody, and why. A storm of them asks as few questions as one alarm
- * does: the locks are held until the transaction ends, and others wait for them.
+ * Orders those who raise and clear alarms at the same machines, until the transaction ends: each changes rows that the
+ * others' partitions have stored. All at once and in one order for everybody, or two would wait for each other.
+ */
+export async function holdMachines(
+  tx: Transaction,
+  alarms: readonly Placed[],
+  rule: GroupRule,
+): Promise<void> {
+  const names = new Set(alarms.filter((a) => mayGroup(a, rule)).map((a) => a.location.machine_id))
+  if (names.size === 0) return
+  await tx`select pg_advisory_xact_lock(hashtext('machines'), number) from (
+    select distinct hashtext(value) & ${MACHINE_LOCKS - 1} as number
+    from jsonb_array_elements_text(${JSON.stringify([...names])}::text::jsonb) order by number offset 0) n`
+}
+
+/**
+ * Which of these new alarms (stored already, their machines held) call nobody, and why. A storm of them asks as few
+ * questions as one alarm does: others wait for the machines meanwhile.
  */
 export async function formGroups(
   tx: Transaction,
@@ -59,10 +81,7 @@ export async function formGroups(
 ): Promise<Map<string, Quiet>> {
   const ours = raised.filter((a) => mayGroup(a, rule))
   if (ours.length === 0) return new Map()
-  const names = [...new Set(ours.map((a) => a.location.machine_id))].sort()
-  await tx`select pg_advisory_xact_lock(hashtext('machine ' || name))
-    from (select value as name from jsonb_array_elements_text(${JSON.stringify(names)}::text::jsonb)
-      with ordinality order by ordinality offset 0) n`
+  const names = [...new Set(ours.map((a) => a.location.machine_id))]
   const known = Map.groupBy(await membersNear(tx, ours, names, rule), (m) => m.machine)
   const open = await holdOpen(tx, [...known.values()].flat())
   const found = ours.map((alarm) => {
@@ -125,7 +144,7 @@ async function letWait(
 }
 
 /** It stands at a machine that has sensors enough. */
-export function mayGroup({ location, sensor_type }: RaisedAlarm, rule: GroupRule): boolean {
+export function mayGroup({ location, sensor_type }: Placed, rule: GroupRule): boolean {
   if (location.machine_id === '' || sensor_type === 'machine') return false
   return location.factory_section !== DEVICE_SECTION || rule.sensors <= DEVICE_SENSORS
 }

@@ -1,7 +1,7 @@
 import type { Sql, Transaction } from '../db/connect.ts'
 import { clearedMessage, raisedMessage, type ClearedAlarm, type RaisedAlarm } from './alarm.ts'
 import { deviceAlerts } from './device-alert.ts'
-import { endGroups, formGroups, mayGroup, type GroupRule, type Quiet } from './group.ts'
+import { endGroups, formGroups, holdMachines, mayGroup, type GroupRule, type Quiet } from './group.ts'
 import { enqueue, notifyAlerts, writeJournal } from './journal.ts'
 import { endWaits } from './wait.ts'
 
@@ -17,6 +17,7 @@ export async function tellAlarms(
   alertTopic: string,
   groups: GroupRule,
 ): Promise<void> {
+  await holdMachines(tx, [...raised, ...cleared.map((c) => c.raised)], groups)
   if (raised.length > 0) await raise(tx, raised, alertTopic, groups)
   if (cleared.length > 0) await clear(tx, cleared, alertTopic)
 }

@@ -38,7 +38,8 @@ export async function startWaiting(
 
 /**
  * The wait of these is over, for this reason, or (null) of all whose time has come: somebody is called for each that is
- * not shelved by now.
+ * not shelved by now. Those that somebody else is changing just now are left to the next look: who waited for them would
+ * hold others up.
  */
 export async function endWaits(
   tx: Transaction,
@@ -52,7 +53,8 @@ export async function endWaits(
   const ended = await tx<{ alert_id: string; suppressed: string | null }[]>`
     update alerts set calls_at = null, updated_at = now(),
       suppressed = case when shelved_until > now() then 'shelved' end
-    where suppressed = 'waiting' and ${due} returning alert_id, suppressed`
+    where alert_id in (select alert_id from alerts where suppressed = 'waiting' and ${due} for update skip locked)
+    returning alert_id, suppressed`
   const called = ended.filter((one) => one.suppressed === null).map((one) => one.alert_id)
   await tell(tx, called, { transition: 'called', actor, reason, alertTopic, at: 'raised' })
 }

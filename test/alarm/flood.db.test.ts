@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import type { RaisedAlarm } from '../../lib/alarm/alarm.ts'
+import type { ClearedAlarm, RaisedAlarm } from '../../lib/alarm/alarm.ts'
 import { careOnce } from '../../lib/alarm/caretaker.ts'
 import { alarmId } from '../../lib/alarm/id.ts'
 import { tellAlarms } from '../../lib/alarm/transitions.ts'
@@ -64,30 +64,23 @@ function alarm(machine: string, n: number, at: number, more: Partial<RaisedAlarm
 
 const raise = (...alarms: RaisedAlarm[]) => sql.begin((tx) => tellAlarms(tx, alarms, [], 'alerts', RULE))
 
-const end = (a: RaisedAlarm) =>
-  sql.begin((tx) =>
-    tellAlarms(
-      tx,
-      [],
-      [
-        {
-          alert_id: a.alert_id,
-          cleared_at: a.timestamp,
-          cleared_offset: a.offset + 1,
-          peak_value: 36,
-          raised: a,
-          sensor_value: 25,
-          sensor_unit: '°C',
-          sensor_alert_level: 'normal',
-          description: 'is well',
-          detected_by: 'consumer-1',
-          source: a,
-        },
-      ],
-      'alerts',
-      RULE,
-    ),
-  )
+const end = (a: RaisedAlarm) => sql.begin((tx) => tellAlarms(tx, [], [cleared(a)], 'alerts', RULE))
+
+function cleared(a: RaisedAlarm): ClearedAlarm {
+  return {
+    alert_id: a.alert_id,
+    cleared_at: a.timestamp,
+    cleared_offset: a.offset + 1,
+    peak_value: 36,
+    raised: a,
+    sensor_value: 25,
+    sensor_unit: '°C',
+    sensor_alert_level: 'normal',
+    description: 'is well',
+    detected_by: 'consumer-1',
+    source: a,
+  }
+}
 
 /** So many seconds go by for those that wait, and the caretaker looks. */
 async function pass(seconds: number): Promise<void> {
@@ -232,3 +225,39 @@ test('of a group that is less, the first critical alarm calls, and only the firs
     'group',
   ])
 })
+
+test('partitions that raise and clear at the same machines, and the caretaker, never wait for each other in a circle', async () => {
+  const names = await Promise.all(Array.from({ length: 30 }, () => machineWith(6)))
+  const faults: string[] = []
+  const note = (error: Error) => void faults.push(error.message)
+  let writing = 3
+  /** one transaction raises at some of the machines in some order, and clears at others */
+  async function write(partition: number): Promise<void> {
+    const random = createRandom(`circle ${partition}`)
+    const some = <T>(all: readonly T[], many: number) =>
+      all
+        .map((one) => ({ one, at: random.next() }))
+        .sort((x, y) => x.at - y.at)
+        .slice(0, many)
+        .map(({ one }) => one)
+    const open = new Set<RaisedAlarm>()
+    for (let round = 0; round < 100; round++) {
+      const raised = some(names, 6).map((name, i) =>
+        alarm(name, partition + 3 * (round % 2), round / 10 + i / 1000),
+      )
+      const over = some([...open], open.size > 60 ? 40 : 2)
+      await sql
+        .begin((tx) => tellAlarms(tx, raised, over.map(cleared), 'alerts', { ...RULE, wait: 0.001 }))
+        .catch(note)
+      for (const one of raised) open.add(one)
+      for (const one of over) open.delete(one)
+    }
+    writing--
+  }
+  async function care(): Promise<void> {
+    while (writing > 0)
+      await careOnce({ database: db, consumerId: 'consumer-2', alertTopic: 'alerts' }).catch(note)
+  }
+  await Promise.all([write(0), write(1), write(2), care()])
+  expect(faults).toEqual([])
+}, 60_000)
