@@ -36,7 +36,7 @@ const QUESTIONS = {
   alarms: '/api/alarms',
 }
 
-await run('bench', async () => {
+await run('bench', async (signal) => {
   const { values } = parseArgs({
     options: {
       stored: { type: 'string', default: '1000000,10000000,100000000' },
@@ -76,7 +76,7 @@ await run('bench', async () => {
     const past = await startPast(sql, rate)
     const figures = []
     for (const [i, stored] of values.stored.split(',').map(Number).entries()) {
-      await past.grow(stored)
+      await past.grow(stored, signal)
       const drained = await ingest(`history-${i}`)
       const figure = {
         stored,
@@ -102,24 +102,25 @@ await run('bench', async () => {
 async function startPast(sql: Sql, rate: number) {
   const [end] = await sql<{ at: Date }[]>`select date_trunc('hour', now()) - interval '1 hour' as at`
   if (!end) throw new Error('Cannot make a past: the database does not tell the time')
-  const [known] = await sql<{ keys: number[]; run: number; topic: number }[]>`
+  const [known] = await sql<{ sensors: number; run: number; topic: number }[]>`
     with r as (insert into runs (run_id) values ('past') returning run_key)
-    select (select array_agg(sensor_key order by sensor_key) from sensors) as keys, r.run_key as run,
+    select (select count(*)::integer from sensors) as sensors, r.run_key as run,
       (select min(topic_key) from topics) as topic
     from r`
   if (!known) throw new Error('Cannot make a past: no sensor is registered')
   let made = 0
   return {
     /** until so many readings of the past are stored, rolled up, and the database has tidied up as it would by itself */
-    async grow(stored: number): Promise<void> {
+    async grow(stored: number, signal: AbortSignal): Promise<void> {
       for (const [from, to] of daysBack(end.at, made / rate, stored / rate)) {
+        signal.throwIfAborted()
         await sql.unsafe(`
           create table if not exists readings_${from.toISOString().slice(0, 10).replaceAll('-', '')} partition of readings
           for values from ('${dayOf(from)}') to ('${dayOf(from, 1)}')`)
         await sql`
           insert into readings (received_at, measured_at, value, "offset", seq, sensor_key, run_key, quality, flags, partition,
             topic_key, level)
-          select at, at, 20 + 5 * random(), n, n / ${SENSORS}, (${known.keys}::integer[])[1 + n % ${known.keys.length}],
+          select at, at, 20 + 5 * random(), n, n / ${SENSORS}, (array(select sensor_key from sensors))[1 + n % ${known.sensors}::integer],
             ${known.run}, 0.97, 0, n % 3, ${known.topic}, 0
           from generate_series(0::bigint, ${Math.round(((to.getTime() - from.getTime()) / 1000) * rate) - 1}::bigint) n
           cross join lateral (select ${from}::timestamptz + n * interval '1 second' / ${rate}::float8 as at) t`
@@ -127,7 +128,7 @@ async function startPast(sql: Sql, rate: number) {
       made = stored
       await sql`truncate readings_1m, readings_1h, readings_1d`
       await sql`update rollup_progress set rolled_up_to = '-infinity'`
-      for (let behind = true; behind;)
+      for (let behind = true; behind && !signal.aborted;)
         behind =
           (await sql<{ behind: boolean }[]>`select behind from roll_up_readings('1 hour')`)[0]?.behind ??
           false
