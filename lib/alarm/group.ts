@@ -83,7 +83,7 @@ export async function formGroups(
   if (ours.length === 0) return new Map()
   const names = [...new Set(ours.map((a) => a.location.machine_id))]
   const known = Map.groupBy(await membersNear(tx, ours, names, rule), (m) => m.machine)
-  const open = await holdOpen(tx, [...known.values()].flat())
+  const open = await openGroups(tx, [...known.values()].flat())
   const found = ours.map((alarm) => {
     const at = parseMicros(alarm.timestamp)
     const near = (known.get(machineOf(alarm)) ?? []).filter((m) => Math.abs(m.at - at) <= rule.window * 1e6)
@@ -163,14 +163,13 @@ function membersNear(tx: Transaction, ours: readonly RaisedAlarm[], names: strin
     order by "timestamp"`
 }
 
-/** Groups of these members that are open, and stay so until this transaction ends: id → the worst it called for. */
-async function holdOpen(tx: Transaction, members: readonly Member[]): Promise<Map<string, string>> {
+/** Groups of these members that are open, and stay so while their machines are held: id → the worst it called for. */
+async function openGroups(tx: Transaction, members: readonly Member[]): Promise<Map<string, string>> {
   const ids = [...new Set(members.flatMap((m) => m.group_id ?? []))]
   if (ids.length === 0) return new Map()
   const rows = await tx<{ alert_id: string; severity: string }[]>`
     select alert_id, severity from alerts
-    where alert_id in (select value::uuid from jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb)) and active
-    order by alert_id for update`
+    where alert_id in (select value::uuid from jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb)) and active`
   const called = members.filter((m) => m.severity === 'critical' && m.suppressed === null)
   return new Map(
     rows.map(({ alert_id, severity }) => [
@@ -231,10 +230,9 @@ async function raiseGroup(
   return { id, severity }
 }
 
-/** Groups whose last member has ended end, too. */
+/** Groups whose last member has ended end, too; their machines are held. */
 export async function endGroups(tx: Transaction, ids: readonly string[], alertTopic: string): Promise<void> {
-  for (const id of [...ids].sort()) {
-    await tx`select 1 from alerts where alert_id = ${id} for update`
+  for (const id of ids) {
     const ended = await tx<{ detected_by: string; at: Date }[]>`
       update alerts set active = false, cleared_at = now(), updated_at = now()
       where alert_id = ${id} and active and not exists (select 1 from alerts m where m.group_id = ${id} and m.active)
