@@ -6,8 +6,8 @@ import { migrate } from '../lib/db/migrate.ts'
 import { MONITOR_RUNTIME } from '../lib/local/plan.ts'
 import { freePorts } from '../lib/local/ports.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, run, sleep } from '../lib/run.ts'
-import { get, times } from './ground/asked.ts'
+import { EXIT, run } from '../lib/run.ts'
+import { get, times, untilSensors } from './ground/asked.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers } from './ground/servers.ts'
@@ -52,11 +52,9 @@ await run('bench', async (signal) => {
   }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
-  const { rate, readings, consumers } = {
-    rate: Number(values.rate),
-    readings: Number(values.readings),
-    consumers: Number(values.consumers),
-  }
+  const rate = Number(values.rate)
+  const readings = Number(values.readings)
+  const consumers = Number(values.consumers)
   const servers = await benchServers('history', 1)
   const sql = connect(servers.postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 3_600_000 })
   const envOf = (topic: string) => ({
@@ -175,11 +173,7 @@ async function ask(env: Record<string, string>) {
   })
   const base = `http://127.0.0.1:${port}`
   try {
-    for (let i = 0; i < 300; i++) {
-      const answer = await fetch(`${base}/api/sensors?limit=1`).catch(() => null)
-      if (answer?.ok && ((await answer.json()) as { total: number }).total >= 0.95 * SENSORS) break
-      await sleep(100)
-    }
+    await untilSensors(base, SENSORS)
     const found: Record<string, { p50: number; p99: number }> = {}
     for (const [name, path] of Object.entries(QUESTIONS)) {
       const took = await times(ASKED, () => get(base + path))

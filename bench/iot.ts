@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parseConfig } from '../lib/config.ts'
@@ -13,7 +12,9 @@ import { EXIT, run, sleep } from '../lib/run.ts'
 import { readLedger } from '../lib/spool/ledger.ts'
 import { topicPlan } from '../lib/topics.ts'
 import { verify } from '../lib/verify/verify.ts'
+import { atShare } from './ground/asked.ts'
 import { busySeconds, cpuSeconds } from './ground/cpu.ts'
+import { residentOf } from './ground/memory.ts'
 import { benchServers } from './ground/servers.ts'
 import { watchAlerts } from './ground/watch-alerts.ts'
 import { machine } from './machine.ts'
@@ -212,10 +213,6 @@ async function hold(
   }
 }
 
-function residentOf(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) * 1024
-}
-
 interface Raised {
   alert_id: string
   /** when the spool had accepted the reading that raised it, and when the transaction began; milliseconds since 1970 */
@@ -264,8 +261,7 @@ function latencies(raised: readonly Raised[], committed: Times, heard: Times) {
   const toHeard = until(heard)
   const shares = (all: number[]) => {
     all.sort((a, b) => a - b)
-    const at = (share: number) =>
-      Math.round(all[Math.min(all.length - 1, Math.floor(share * all.length))] ?? 0)
+    const at = (share: number) => (all.length > 0 ? Math.round(atShare(all, share)) : 0)
     return { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) }
   }
   return {

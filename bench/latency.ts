@@ -9,6 +9,7 @@ import { log } from '../lib/log.ts'
 import { encodeFactoryMessage, type Reading } from '../lib/reading.ts'
 import { EXIT, run, sleep } from '../lib/run.ts'
 import { nowMicros } from '../lib/time.ts'
+import { atShare } from './ground/asked.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers } from './ground/servers.ts'
 import { machine } from './machine.ts'
@@ -174,8 +175,7 @@ async function measure(config: Config, sql: Sql, { rate, round, seconds, sensors
   await producer.disconnect()
   const ms = [...expected.keys()].flatMap((key) => (seen.has(key) ? [(seen.get(key) ?? 0) / 1000] : []))
   ms.sort((a, b) => a - b)
-  const at = (share: number) =>
-    Number((ms[Math.min(ms.length - 1, Math.floor(share * ms.length))] ?? NaN).toFixed(1))
+  const at = (share: number) => Number(atShare(ms, share).toFixed(1))
   return {
     readings_per_second: rate,
     alarms: ms.length,

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../lib/config.ts'
@@ -17,7 +16,9 @@ import { EXIT, run, sleep } from '../lib/run.ts'
 import { openSpool, type Spool } from '../lib/spool/spool.ts'
 import { nowMicros } from '../lib/time.ts'
 import { topicPlan } from '../lib/topics.ts'
-import { get, summary, times } from './ground/asked.ts'
+import { get, summary, times, until, untilSensors } from './ground/asked.ts'
+import { residentOf } from './ground/memory.ts'
+import { cpuSeconds } from './ground/cpu.ts'
 import { benchServers } from './ground/servers.ts'
 import { machine } from './machine.ts'
 
@@ -141,11 +142,7 @@ async function measure(
   const sender = startSender({ spool, clients, plan: topicPlan(config) })
   const flow = startFlow(settings.rate)
   try {
-    // a few of them may be silent just now: that is one of the plant's faults
-    await until('19 of 20 sensors at the monitor', async () => {
-      const answer = await fetch(`${base}/api/sensors?limit=1`).catch(() => null)
-      return answer?.ok === true && ((await answer.json()) as { total: number }).total >= 0.95 * SENSORS
-    })
+    await untilSensors(base, SENSORS)
     await monthOf(sql)
     await sleep(WARM_UP_MS)
     const page = await page200(base)
@@ -167,7 +164,7 @@ async function measure(
       series_of_a_month: series,
       viewers,
       alarm,
-      memory_mib: Math.round(memoryOf(monitorPid) / 1024 ** 2),
+      memory_mib: Math.round(residentOf(monitorPid) / 1024 ** 2),
     }
   } finally {
     await sender.close()
@@ -212,9 +209,9 @@ async function viewersCost(base: string, pid: number, seconds: number) {
     for await (const part of answer.body ?? []) bytes += part.byteLength
   })
   await sleep(3000)
-  const [cpu, at] = [cpuSecondsOf(pid), performance.now()]
+  const [cpu, at] = [cpuSeconds(pid), performance.now()]
   await sleep(seconds * 1000)
-  const share = (cpuSecondsOf(pid) - cpu) / ((performance.now() - at) / 1000)
+  const share = (cpuSeconds(pid) - cpu) / ((performance.now() - at) / 1000)
   stop.abort()
   await Promise.allSettled(streams)
   return {
@@ -285,22 +282,4 @@ async function monthOf(sql: Sql): Promise<void> {
     select date_trunc('hour', now()) - make_interval(hours => m), s.sensor_key, 1200, 30000, 20, 30, 0, 0
     from generate_series(1, ${MONTH_HOURS}) m, sensors s where s.sensor_id = ${SENSOR}
     on conflict do nothing`
-}
-
-/** User and system time of a process, from the kernel (a tick is 10 ms). */
-function cpuSecondsOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) / 100
-}
-
-function memoryOf(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
-}
-
-async function until(what: string, is: () => Promise<boolean>, boundMs = 90_000): Promise<void> {
-  const deadline = performance.now() + boundMs
-  while (!(await is())) {
-    if (performance.now() > deadline) throw new Error(`Cannot see ${what} within ${boundMs / 1000} s`)
-    await sleep(100)
-  }
 }

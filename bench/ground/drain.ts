@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Sql } from '../../lib/db/connect.ts'
 import { sleep } from '../../lib/run.ts'
+import { residentAtMost } from './memory.ts'
 
 export interface Drained {
   /** between the first and the last reading seen to be stored */
@@ -52,9 +52,4 @@ export async function drain(
     cpuSeconds: used.reduce((sum, u) => sum + Number(u?.cpuTime.total ?? 0) / 1e6, 0),
     largestMib: Math.round(largest / 1024 ** 2),
   }
-}
-
-/** Bytes. What wait() tells of a child begins with what its parent had. */
-function residentAtMost(pid: number): number {
-  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
 }
