@@ -81,11 +81,15 @@ await run('bench', async () => {
 
 async function measure(env: Record<string, string>, sql: Sql, line: Line, readings: number) {
   await migrate(sql)
-  const fillWith = (run: string, count: number) =>
-    fill(parseConfig(env), { readings: count, sensors: line.sensors, partitions: line.partitions, run })
-  await fillWith('register', line.sensors)
+  const plant = { sensors: line.sensors, partitions: line.partitions }
+  const known = await fill(parseConfig(env), {
+    ...plant,
+    readings: line.sensors,
+    followedBy: readings,
+    run: 'register',
+  })
   await drain(env, sql, line.sensors, line.consumers)
-  await fillWith('measure', readings)
+  await fill(parseConfig(env), { ...plant, readings, run: 'measure', since: known.until + 1 })
   const drained = await drain(env, sql, readings, line.consumers)
   const [counted] = await sql<{ distinct: number }[]>`
     select count(*)::bigint as distinct from (

@@ -167,9 +167,9 @@ export const environment = z.object({
 
   CONSUMER_ID: about(name.default('consumer-1'), 'Consumer', 'Name of this consumer'),
   MAX_SENSORS: about(
-    positive.default(10_000),
+    positive.optional(),
     'Consumer',
-    'Unknown sensors are registered up to this number; what is beyond becomes a dead letter',
+    'Unknown sensors are registered up to this number, others become dead letters; default 10000 and two for each of SENSOR_COUNT',
   ),
   TEMPERATURE_WARNING_THRESHOLD: temperature.warning,
   TEMPERATURE_CRITICAL_THRESHOLD: temperature.critical,
@@ -288,6 +288,7 @@ export type Config = Environment &
       | 'KAFKA_BROKERS'
       | 'DATABASE_URL'
       | 'MONITORING_PORT'
+      | 'MAX_SENSORS'
       | 'SPOOL_DIR'
       | 'SCHEMA_REGISTRY_URL'
       | 'ELASTICSEARCH_URL'
@@ -334,6 +335,7 @@ function withDerived(env: Environment): Config {
     KAFKA_BROKERS: env.KAFKA_BROKERS ?? [9092, 9094, 9096].map((p) => `localhost:${at(p)}`),
     DATABASE_URL: env.DATABASE_URL ?? `postgresql://${user}:${password}@${host}/${env.POSTGRES_DB}`,
     MONITORING_PORT: env.MONITORING_PORT ?? at(5000),
+    MAX_SENSORS: env.MAX_SENSORS ?? 10_000 + 2 * env.SENSOR_COUNT,
     SPOOL_DIR: env.SPOOL_DIR ?? `${env.STATE_DIR}/spool`,
     SCHEMA_REGISTRY_URL: env.SCHEMA_REGISTRY_URL ?? `http://localhost:${at(8081)}/apis/ccompat/v7`,
     ELASTICSEARCH_URL: env.ELASTICSEARCH_URL ?? `http://localhost:${at(9200)}`,

@@ -104,6 +104,12 @@ describe('parseConfig()', () => {
     expect(parseConfig({ LOG_LEVEL: '', KAFKA_BROKERS: '' }).LOG_LEVEL).toBe('INFO')
   })
 
+  test('many devices are no surprise to the consumers', () => {
+    expect(parseConfig({}).MAX_SENSORS).toBe(12_000)
+    expect(parseConfig({ SENSOR_COUNT: '100000' }).MAX_SENSORS).toBe(210_000)
+    expect(parseConfig({ SENSOR_COUNT: '100000', MAX_SENSORS: '5' }).MAX_SENSORS).toBe(5)
+  })
+
   test('PORT_OFFSET moves every default port, none that was given', () => {
     const config = parseConfig({ PORT_OFFSET: '100', MONITORING_PORT: '8000' })
     expect(config.KAFKA_BROKERS).toEqual(['localhost:9192', 'localhost:9194', 'localhost:9196'])

@@ -16,7 +16,6 @@ import { createNotices } from './notices.ts'
 import { batchesIn, createOutputs, isWorthwhile, type Message, type Outputs } from './outputs.ts'
 import { createProcessor, createState, type PartitionState } from './partition.ts'
 import { inSilence, prepare, type Beat } from './prepare.ts'
-import { isShown } from './sensor.ts'
 import { createShowing } from './showing.ts'
 import { createSilenceWatch } from './silent.ts'
 import { createStats, noteBatch, type WorkerStats } from './stats.ts'
@@ -268,7 +267,7 @@ export function createWorker(options: WorkerOptions): Worker {
         position: { clusterId, topic, partition, expected: stored, next, epoch },
         outputs: batch,
         checkpoint,
-        latest: latest.filter(isShown),
+        latest,
         topicKey,
         detectedBy: consumerId,
         alertTopic: options.alertTopic,
@@ -283,6 +282,7 @@ export function createWorker(options: WorkerOptions): Worker {
     }
     stored = next
     if (checkpoint) pace.keptAt(next)
+    if (latest.length > 0) showing.told()
     const batchMs = now() - started + waitedMs
     metrics.stored(topic, partition, batch, batchMs, noteBatch(stats, batch, batchMs, now()))
     log.debug('batch.stored', { topic, partition, count, next_offset: next, ms: Math.round(now() - started) })

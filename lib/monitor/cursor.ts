@@ -37,6 +37,19 @@ export const plainText = (max: number) =>
     .max(max)
     .regex(/^[^\u0000-\u001f\u007f]*$/, 'must be text without control characters')
     .refine((text) => text.isWellFormed(), 'must be well-formed text')
+/** A number of a body: JSON sends it as such, a form as text; nothing else (null, an empty field) is taken for 0. */
+export const numberOf = (kind: z.ZodNumber, says: string) =>
+  z.union(
+    [
+      kind,
+      z
+        .string()
+        .regex(/^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i)
+        .transform(Number)
+        .pipe(kind),
+    ],
+    { error: says },
+  )
 export const nameParameter = plainText(64).min(1)
 export const timeParameter = z.iso.datetime({
   offset: true,

@@ -8,6 +8,7 @@ import {
   encodeCursor,
   limitParameter,
   nameParameter,
+  numberOf,
   orderParameter,
   plainText,
   timeParameter,
@@ -35,6 +36,10 @@ const id = z.object({ alert_id: z.uuid() })
 export const actor = plainText(64).min(1).default('operator').meta({ description: 'who does it' })
 /** Seven days: an alarm that must be quiet for longer is a wrong alarm. */
 const MOST_MINUTES = 7 * 24 * 60
+const minutes = numberOf(
+  z.number().int().min(1).max(MOST_MINUTES),
+  `must be whole minutes, from 1 to ${MOST_MINUTES}`,
+)
 
 export const alarmFilter = z.object({
   state: z.enum(ALARM_STATES).default('open'),
@@ -178,7 +183,7 @@ export function alarmEndpoints(options: AlarmOptions): AnyEndpoint[] {
       summary: 'Keep one alarm quiet until an end time, for a reason',
       params: id,
       body: z.strictObject({
-        minutes: z.coerce.number().int().min(1).max(MOST_MINUTES),
+        minutes,
         reason: plainText(500).min(1),
         by: actor,
       }),

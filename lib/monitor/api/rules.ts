@@ -3,7 +3,7 @@ import { proposeBook } from '../../alarm/books.ts'
 import { bookFaults, SEVERITIES, withRule, type RuleBookText } from '../../alarm/rulebook.ts'
 import type { Sql } from '../../db/connect.ts'
 import * as answers from '../answers/rules.ts'
-import { cursorParameter, encodeCursor, limitParameter, plainText } from '../cursor.ts'
+import { cursorParameter, encodeCursor, limitParameter, numberOf, plainText } from '../cursor.ts'
 import { endpoint, type AnyEndpoint } from '../endpoint.ts'
 import { Problem } from '../problem.ts'
 import {
@@ -38,12 +38,9 @@ export interface RulesNow extends Omit<RuleVersionRow, 'created_at'> {
 
 /** a form sends text */
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((t) => t === 'true')])
-const number = z.coerce.number()
+const number = numberOf(z.number(), 'must be a number')
 const reason = plainText(500).min(1)
-const based_on = z.coerce
-  .number()
-  .int()
-  .min(0)
+const based_on = numberOf(z.number().int().min(0), 'must be the number of a version')
   .optional()
   .meta({ description: 'the version that was looked at: refused where there is a newer one' })
 const ruleId = z.object({ rule_id: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,95}$/) })

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Sql } from '../../db/connect.ts'
 import { inService, outOfService } from '../acts/service.ts'
 import * as answers from '../answers/sensors.ts'
-import { nameParameter, plainText } from '../cursor.ts'
+import { nameParameter, numberOf, plainText } from '../cursor.ts'
 import { endpoint, type AnyEndpoint } from '../endpoint.ts'
 import { Problem } from '../problem.ts'
 import type { Snapshot } from '../snapshot.ts'
@@ -21,6 +21,10 @@ export interface ServiceOptions {
 const params = z.object({ sensor_id: nameParameter })
 /** Ninety days: what is out for longer is to be taken away. */
 const MOST_MINUTES = 90 * 24 * 60
+const minutes = numberOf(
+  z.number().int().min(1).max(MOST_MINUTES),
+  `must be whole minutes, from 1 to ${MOST_MINUTES}`,
+)
 
 /** Sensors out of service: while somebody repairs one, nobody is called for it. */
 export function serviceEndpoints({ current, sql, write, clock, alertTopic }: ServiceOptions): AnyEndpoint[] {
@@ -49,7 +53,7 @@ export function serviceEndpoints({ current, sql, write, clock, alertTopic }: Ser
       summary: 'Call nobody for this sensor until an end, for a reason; it is judged and stored as ever',
       params,
       body: z.strictObject({
-        minutes: z.coerce.number().int().min(1).max(MOST_MINUTES),
+        minutes,
         reason: plainText(500).min(1),
         by: actor,
       }),
