@@ -635,6 +635,90 @@ create view sensor_readings as
 grant select on sensor_readings to consumer;
 grant select on sensor_readings to monitor;
 
+CREATE OR REPLACE FUNCTION public.add_to_roll_ups(stretch interval, OUT rolled_up_to timestamp with time zone, OUT behind boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  start_at timestamptz;
+  end_at timestamptz;
+  horizon timestamptz;
+  month timestamptz;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('roll-ups')) then
+    select p.rolled_up_to into rolled_up_to from rollup_progress p;
+    behind := false;
+    return;
+  end if;
+  select p.rolled_up_to into start_at from rollup_progress p for update;
+  -- received_at is the start of the transaction that stored the reading, so nothing older than the oldest open
+  -- transaction can still appear. Where other logins' transactions can't be seen, half a minute stands in for them:
+  -- longer than any statement and idle time-out allows.
+  select least(
+      now() - case when bool_or(query = '<insufficient privilege>') then interval '30 seconds' else interval '1 second' end,
+      min(xact_start))
+    into horizon
+    from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend';
+  horizon := coalesce(horizon, now() - interval '1 second');
+  -- Before the oldest partition there is nothing to find.
+  start_at := greatest(start_at, (
+    select min(to_date(substr(c.relname, 10), 'YYYYMMDD'))::timestamp at time zone 'utc'
+    from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'readings'::regclass and c.relname ~ '^readings_\d{8}$'));
+  end_at := least(start_at + stretch, horizon);
+  if end_at is null or start_at is null or end_at <= start_at then
+    rolled_up_to := start_at;
+    behind := false;
+    return;
+  end if;
+
+  create temporary table if not exists rolling (like readings_1m) on commit delete rows;
+  delete from rolling;
+  -- Bits of flags: 2 clock out of bounds, 64 sent as history (its own old times are right).
+  insert into rolling
+    select date_bin('1 minute', measured_at, timestamptz 'epoch'), sensor_key, count(*), sum(value), min(value), max(value),
+      count(*) filter (where level = 1), count(*) filter (where level = 2)
+    from readings
+    where received_at >= start_at and received_at < end_at and (flags & 2 = 0 or flags & 64 <> 0)
+    group by 1, 2;
+
+  for month in select distinct date_trunc('month', bucket, 'UTC') from rolling loop
+    if to_regclass('readings_1m_' || to_char(month at time zone 'utc', 'YYYYMM')) is null then
+      execute format('create table %I partition of readings_1m for values from (%L) to (%L)',
+        'readings_1m_' || to_char(month at time zone 'utc', 'YYYYMM'),
+        month, (month at time zone 'utc' + interval '1 month') at time zone 'utc');
+    end if;
+  end loop;
+
+  insert into readings_1m as r select * from rolling
+    on conflict (sensor_key, bucket) do update set readings = r.readings + excluded.readings,
+      total = r.total + excluded.total, lowest = least(r.lowest, excluded.lowest),
+      highest = greatest(r.highest, excluded.highest), warnings = r.warnings + excluded.warnings,
+      criticals = r.criticals + excluded.criticals;
+  insert into readings_1h as r
+    select date_trunc('hour', bucket, 'UTC'), sensor_key, sum(readings), sum(total), min(lowest), max(highest), sum(warnings), sum(criticals)
+    from rolling group by 1, 2
+    on conflict (sensor_key, bucket) do update set readings = r.readings + excluded.readings,
+      total = r.total + excluded.total, lowest = least(r.lowest, excluded.lowest),
+      highest = greatest(r.highest, excluded.highest), warnings = r.warnings + excluded.warnings,
+      criticals = r.criticals + excluded.criticals;
+  insert into readings_1d as r
+    select date_trunc('day', bucket, 'UTC'), sensor_key, sum(readings), sum(total), min(lowest), max(highest), sum(warnings), sum(criticals)
+    from rolling group by 1, 2
+    on conflict (sensor_key, bucket) do update set readings = r.readings + excluded.readings,
+      total = r.total + excluded.total, lowest = least(r.lowest, excluded.lowest),
+      highest = greatest(r.highest, excluded.highest), warnings = r.warnings + excluded.warnings,
+      criticals = r.criticals + excluded.criticals;
+
+  update rollup_progress p set rolled_up_to = end_at, updated_at = now();
+  rolled_up_to := end_at;
+  behind := end_at < horizon - interval '10 seconds';
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.connected_programs()
  RETURNS SETOF text
  LANGUAGE sql
@@ -772,84 +856,32 @@ CREATE OR REPLACE FUNCTION public.roll_up_readings(stretch interval, OUT rolled_
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
-declare
-  start_at timestamptz;
-  end_at timestamptz;
-  horizon timestamptz;
-  month timestamptz;
 begin
-  if not pg_try_advisory_xact_lock(hashtext('roll-ups')) then
-    select p.rolled_up_to into rolled_up_to from rollup_progress p;
-    behind := false;
-    return;
+  if pg_try_advisory_xact_lock(hashtext('roll-ups')) then
+    perform summarize_arrivals();
   end if;
-  select p.rolled_up_to into start_at from rollup_progress p for update;
-  -- received_at is the start of the transaction that stored the reading, so nothing older than the oldest open
-  -- transaction can still appear. Where other logins' transactions can't be seen, half a minute stands in for them:
-  -- longer than any statement and idle time-out allows.
-  select least(
-      now() - case when bool_or(query = '<insufficient privilege>') then interval '30 seconds' else interval '1 second' end,
-      min(xact_start))
-    into horizon
-    from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend';
-  horizon := coalesce(horizon, now() - interval '1 second');
-  -- Before the oldest partition there is nothing to find.
-  start_at := greatest(start_at, (
-    select min(to_date(substr(c.relname, 10), 'YYYYMMDD'))::timestamp at time zone 'utc'
-    from pg_inherits i join pg_class c on c.oid = i.inhrelid
-    where i.inhparent = 'readings'::regclass and c.relname ~ '^readings_\d{8}$'));
-  end_at := least(start_at + stretch, horizon);
-  if end_at is null or start_at is null or end_at <= start_at then
-    rolled_up_to := start_at;
-    behind := false;
-    return;
-  end if;
-
-  create temporary table if not exists rolling (like readings_1m) on commit delete rows;
-  delete from rolling;
-  -- Bits of flags: 2 clock out of bounds, 64 sent as history (its own old times are right).
-  insert into rolling
-    select date_bin('1 minute', measured_at, timestamptz 'epoch'), sensor_key, count(*), sum(value), min(value), max(value),
-      count(*) filter (where level = 1), count(*) filter (where level = 2)
-    from readings
-    where received_at >= start_at and received_at < end_at and (flags & 2 = 0 or flags & 64 <> 0)
-    group by 1, 2;
-
-  for month in select distinct date_trunc('month', bucket, 'UTC') from rolling loop
-    if to_regclass('readings_1m_' || to_char(month at time zone 'utc', 'YYYYMM')) is null then
-      execute format('create table %I partition of readings_1m for values from (%L) to (%L)',
-        'readings_1m_' || to_char(month at time zone 'utc', 'YYYYMM'),
-        month, (month at time zone 'utc' + interval '1 month') at time zone 'utc');
-    end if;
-  end loop;
-
-  insert into readings_1m as r select * from rolling
-    on conflict (sensor_key, bucket) do update set readings = r.readings + excluded.readings,
-      total = r.total + excluded.total, lowest = least(r.lowest, excluded.lowest),
-      highest = greatest(r.highest, excluded.highest), warnings = r.warnings + excluded.warnings,
-      criticals = r.criticals + excluded.criticals;
-  insert into readings_1h as r
-    select date_trunc('hour', bucket, 'UTC'), sensor_key, sum(readings), sum(total), min(lowest), max(highest), sum(warnings), sum(criticals)
-    from rolling group by 1, 2
-    on conflict (sensor_key, bucket) do update set readings = r.readings + excluded.readings,
-      total = r.total + excluded.total, lowest = least(r.lowest, excluded.lowest),
-      highest = greatest(r.highest, excluded.highest), warnings = r.warnings + excluded.warnings,
-      criticals = r.criticals + excluded.criticals;
-  insert into readings_1d as r
-    select date_trunc('day', bucket, 'UTC'), sensor_key, sum(readings), sum(total), min(lowest), max(highest), sum(warnings), sum(criticals)
-    from rolling group by 1, 2
-    on conflict (sensor_key, bucket) do update set readings = r.readings + excluded.readings,
-      total = r.total + excluded.total, lowest = least(r.lowest, excluded.lowest),
-      highest = greatest(r.highest, excluded.highest), warnings = r.warnings + excluded.warnings,
-      criticals = r.criticals + excluded.criticals;
-
-  update rollup_progress p set rolled_up_to = end_at, updated_at = now();
-  rolled_up_to := end_at;
-  behind := end_at < horizon - interval '10 seconds';
+  select r.rolled_up_to, r.behind into rolled_up_to, behind from add_to_roll_ups(stretch) r;
 end $function$;
 grant execute on function roll_up_readings(interval) to consumer;
 grant execute on function roll_up_readings(interval) to monitor;
+
+CREATE OR REPLACE FUNCTION public.summarize_arrivals()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '100ms'
+AS $function$
+begin
+  perform brin_summarize_new_values(x.indexrelid)
+  from pg_inherits i join pg_index x on x.indexrelid = i.inhrelid join pg_class t on t.oid = x.indrelid
+  where i.inhparent = 'readings_by_arrival'::regclass and t.relname ~ '^readings_\d{8}$'
+    and to_date(substr(t.relname, 10), 'YYYYMMDD') <= (now() at time zone 'utc')::date
+    and to_date(substr(t.relname, 10), 'YYYYMMDD')
+      >= (select (rolled_up_to at time zone 'utc')::date from rollup_progress);
+exception
+  when lock_not_available then null;
+end $function$;
 
 CREATE OR REPLACE FUNCTION public.tell_of_rule_book()
  RETURNS trigger

@@ -100,6 +100,27 @@ describe('roll_up_readings()', () => {
     await rollUp()
     expect((await minutes()).at(-1)).toMatchObject({ at: '13:00', readings: 1 })
   })
+  test('pages that were rolled up are not read again, though nobody has vacuumed or analysed', async () => {
+    await sql`insert into readings (measured_at, value, "offset", sensor_key, quality, partition, topic_key, level)
+      select timestamptz '2026-03-02T00:00:00Z' + n * interval '1 second', 1, n, 1, 1, 0, 1, 0 from generate_series(1, 50000) n`
+    const pagesRead = async () => {
+      await sql`select pg_stat_force_next_flush()`
+      const [row] = await sql<{ n: number }[]>`select sum(heap_blks_read + heap_blks_hit)::integer as n
+        from pg_statio_user_tables where relname ~ '^readings_\\d{8}$'`
+      return row!.n
+    }
+    await rollUp()
+    const before = await pagesRead()
+    await store(sql, '2026-03-03T00:00:00Z', 8)
+    await rollUp()
+    const [held] = await sql<
+      { pages: number }[]
+    >`select sum(relpages_now)::integer as pages from (select pg_relation_size(oid) / 8192 as relpages_now from pg_class where relname ~ '^readings_\\d{8}$') p`
+    expect(held!.pages).toBeGreaterThan(400)
+    // a step or two, each of them a range of 16 pages
+    expect((await pagesRead()) - before).toBeLessThan(200)
+    expect((await minutes()).at(-1)).toMatchObject({ readings: 1, total: 8 })
+  })
   test('minutes go by whole months, hours and days stay', async () => {
     const dropped = await sql<{ name: string }[]>`select drop_old_rollups(400) as name`
     expect(dropped.map((d) => d.name)).toEqual(['readings_1m_201307'])
