@@ -56,6 +56,7 @@ create table alerts (
   suppressed text,
   group_id uuid,
   calls_at timestamp with time zone,
+  called boolean not null default false,
   constraint alerts_pkey PRIMARY KEY (alert_id),
   constraint severity_is_known CHECK ((severity = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text, 'critical'::text]))),
   constraint suppression_is_known CHECK ((suppressed = ANY (ARRAY['shelved'::text, 'out_of_service'::text, 'group'::text, 'waiting'::text])))
@@ -67,7 +68,7 @@ CREATE INDEX alerts_open ON public.alerts USING btree ("timestamp" DESC) WHERE (
 CREATE INDEX alerts_waiting ON public.alerts USING btree (calls_at) WHERE (suppressed = 'waiting'::text);
 grant insert, select, update on alerts to consumer;
 grant select on alerts to monitor;
-grant update (active, cleared_at, acknowledged, acknowledged_at, acknowledged_by, acknowledge_comment, shelved_until, shelved_by, shelve_reason, updated_at, suppressed) on alerts to monitor;
+grant update (active, cleared_at, acknowledged, acknowledged_at, acknowledged_by, acknowledge_comment, shelved_until, shelved_by, shelve_reason, updated_at, suppressed, called) on alerts to monitor;
 
 create table consumer_health (
   consumer_id text not null,

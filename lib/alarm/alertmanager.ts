@@ -4,7 +4,8 @@ import { post, type Channel } from './notify.ts'
 /**
  * Alertmanager's API v2 (POST /api/v2/alerts). An alarm is one alert: the labels make its identity and stay the same from
  * raise to clear. Alertmanager forgets what is not repeated (resolve_timeout, 5 minutes by default), so all open alarms
- * that call somebody are told again every half minute, with an end that lies four minutes ahead.
+ * that call somebody are told again every half minute, with an end that lies four minutes ahead: that tells of those, too,
+ * that call again after a shelf or out of service.
  */
 export function alertmanager(url: string, monitoringPort: number): Channel {
   const target = `${url.replace(/\/+$/, '')}/api/v2/alerts`
@@ -13,16 +14,14 @@ export function alertmanager(url: string, monitoringPort: number): Channel {
     name: 'alertmanager',
     async send({ alert_id, payload }, signal) {
       const state = String(payload.state)
-      if (!['raised', 'cleared', 'returned', 'shelved', 'unshelved'].includes(state)) return
-      const at = Date.parse(String(payload.timestamp))
-      const over = state === 'cleared' || state === 'shelved'
+      const begins = state === 'raised'
+      if (!begins && !QUIET_FROM.has(state)) return
       const alert = {
         labels: labelsOf(alert_id, payload),
         annotations: { summary: String(payload.description ?? '') },
-        ...(state === 'raised' ? { startsAt: new Date(at).toISOString() } : {}),
-        endsAt: new Date(
-          over ? Math.min(Date.now(), Math.max(at, Date.now())) : Date.now() + HOLDS_MS,
-        ).toISOString(),
+        // without a beginning it has that of the alert that Alertmanager knows
+        ...(begins ? { startsAt: new Date(String(payload.timestamp)).toISOString() } : {}),
+        endsAt: new Date(begins ? Date.now() + HOLDS_MS : Date.now()).toISOString(),
         generatorURL: link(alert_id),
       }
       await post(target, JSON.stringify([alert]), {}, signal)
@@ -42,6 +41,8 @@ export function alertmanager(url: string, monitoringPort: number): Channel {
   }
 }
 
+/** Transitions from which on nobody is called for an alarm. */
+const QUIET_FROM = new Set(['cleared', 'shelved', 'out_of_service'])
 const HOLDS_MS = 240_000
 /** more open alarms than anybody can look at are not repeated */
 const MOST = 1000

@@ -1,15 +1,17 @@
-import { ask, type Database, type Sql } from '../db/connect.ts'
+import { ask, type Database, type Sql, type Transaction } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { sleep } from '../run.ts'
 import { alarmId } from './id.ts'
+import { endGroups, GROUP_RULE, holdNamed } from './group.ts'
 import { returnToService } from './service.ts'
 import { tell } from './tell.ts'
 import { endWaits } from './wait.ts'
 
 /**
  * What happens to alarms by the clock alone: a shelf that has reached its end is lifted, a sensor comes back into
- * service, an alarm that has waited for others of its machine calls, a producer that is down is one alarm until it is heard again. Every consumer looks; whoever is first does it, the
- * others find it done.
+ * service, an alarm that has waited for others of its machine calls, the alarm of a machine whose last member a person
+ * has ended (latched ones are, by their acknowledgement) ends, a producer that is down is one alarm until it is heard
+ * again. Every consumer looks; whoever is first does it, the others find it done.
  */
 export interface CaretakerOptions {
   database: Database
@@ -41,16 +43,20 @@ export async function careOnce(options: CaretakerOptions): Promise<void> {
   if (due?.shelves) await liftShelves(options)
   if (due?.waits) await callThoseWhoWaited(options)
   if (due?.sensors) await returnSensors(options)
+  if (due?.groups) await endEmptyGroups(options)
   if (due?.down) await raiseProducers(options)
   if (due?.back) await clearProducers(options)
 }
 
 /** One question of every look: mostly there is nothing to do. */
 function lookForDue(sql: Sql) {
-  return sql<{ shelves: boolean; waits: boolean; sensors: boolean; down: boolean; back: boolean }[]>`
+  return sql<
+    { shelves: boolean; waits: boolean; sensors: boolean; groups: boolean; down: boolean; back: boolean }[]
+  >`
     select exists (select 1 from alerts where shelved_until <= now() and (active or not acknowledged)) as shelves,
       exists (select 1 from alerts where suppressed = 'waiting' and calls_at <= now()) as waits,
       exists (select 1 from out_of_service where until <= now()) as sensors,
+      exists (${emptyGroups(sql)}) as groups,
       exists (${downProducers(sql)}) as down, exists (${backProducers(sql)}) as back`
 }
 
@@ -60,7 +66,7 @@ async function liftShelves({ database, consumerId, alertTopic }: CaretakerOption
     database.sql.begin(async (tx) => {
       const lifted = await tx<{ alert_id: string }[]>`
         update alerts set shelved_until = null, updated_at = now(),
-          suppressed = case when suppressed = 'shelved' then null else suppressed end
+          suppressed = case when active then nullif(suppressed, 'shelved') else suppressed end
         where shelved_until <= now() and (active or not acknowledged) returning alert_id`
       await tell(
         tx,
@@ -83,6 +89,31 @@ async function returnSensors({ database, consumerId, alertTopic }: CaretakerOpti
   await ask(
     'return sensors to service',
     database.sql.begin((tx) => returnToService(tx, null, 'its time is over', { by: consumerId, alertTopic })),
+  )
+}
+
+function emptyGroups(sql: Sql | Transaction) {
+  return sql<{ alert_id: string; machine: string }[]>`
+    select alert_id, location->>'machine_id' as machine from alerts g
+    where active and rule_id = ${GROUP_RULE}
+      and not exists (select 1 from alerts m where m.group_id = g.alert_id and m.active)`
+}
+
+async function endEmptyGroups({ database, alertTopic }: CaretakerOptions): Promise<void> {
+  await ask(
+    'end groups without members',
+    database.sql.begin(async (tx) => {
+      const empty = await emptyGroups(tx)
+      await holdNamed(
+        tx,
+        empty.map((group) => group.machine),
+      )
+      await endGroups(
+        tx,
+        empty.map((group) => group.alert_id),
+        alertTopic,
+      )
+    }),
   )
 }
 

@@ -62,7 +62,15 @@ export async function holdMachines(
   alarms: readonly Placed[],
   rule: GroupRule,
 ): Promise<void> {
-  const names = new Set(alarms.filter((a) => mayGroup(a, rule)).map((a) => a.location.machine_id))
+  await holdNamed(
+    tx,
+    alarms.filter((a) => mayGroup(a, rule)).map((a) => a.location.machine_id),
+  )
+}
+
+/** The same by the names of the machines: before the first row of theirs is changed, or not at all. */
+export async function holdNamed(tx: Transaction, machines: readonly string[]): Promise<void> {
+  const names = new Set(machines)
   if (names.size === 0) return
   await tx`select pg_advisory_xact_lock(hashtext('machines'), number) from (
     select distinct hashtext(value) & ${MACHINE_LOCKS - 1} as number

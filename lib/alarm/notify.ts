@@ -10,7 +10,8 @@ import { webhook } from './webhook.ts'
  * order in which they became visible (by transaction, then entry), one at a time: transitions of an alarm arrive in order, each at
  * least once. What cannot be delivered is tried again with back-off and holds up what comes after it; what the receiver
  * refuses for good (4xx) is told as an event and left behind. Suppressed alarms call nobody; one that waited for others
- * of its machine (wait.ts) is raised for them in the moment it calls.
+ * of its machine (wait.ts) is raised for them in the moment it calls, one that was called for before it fell quiet with its
+ * sensor (service.ts) is told to its end, and the end of a shelf calls only for what is still active.
  */
 export interface Channel {
   name: string
@@ -114,11 +115,12 @@ export async function deliverPage(
         ...rest,
         payload: payload.state === 'called' ? { ...payload, state: 'raised' } : payload,
       }
-      const refused = entry.payload.suppressed === undefined ? await attempt(channel, entry, signal) : null
+      const heard = isHeard(entry.payload)
+      const refused = heard ? await attempt(channel, entry, signal) : null
       const moved = await ask(
         'move the cursor',
         sql`update notification_cursors set transaction = ${entry.transaction}::xid8, entry = ${entry.entry},
-            sent = sent + ${entry.payload.suppressed === undefined && !refused ? 1 : 0},
+            sent = sent + ${heard && !refused ? 1 : 0},
             refused = refused + ${refused ? 1 : 0}, attempts = 0, last_error = ${refused}, updated_at = now(),
             held_until = now() + interval '30 seconds'
           where channel = ${name} and holder = ${holder} returning 1`,
@@ -137,6 +139,11 @@ export async function deliverPage(
       () => {},
     )
   }
+}
+
+function isHeard({ state, suppressed, called, active }: Record<string, unknown>): boolean {
+  if (state === 'unshelved' && active === false) return false
+  return suppressed === undefined || called === true
 }
 
 /** The receiver's reason where it refuses for good; null where it took it. */

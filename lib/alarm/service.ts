@@ -3,8 +3,8 @@ import { tell } from './tell.ts'
 
 /**
  * A sensor taken out of service by a person (repair, calibration) until an end, for a reason: it is judged and stored
- * as ever, but nobody is called. Open alarms become quiet with it and are heard again when it is back, by a person or
- * because its time is over.
+ * as ever, but nobody is called. Active alarms become quiet with it and are heard again when it is back, by a person or
+ * because its time is over. Who was called for one before (`called`) hears that it became quiet, and of its end.
  */
 export interface ServiceAct {
   by: string
@@ -22,9 +22,8 @@ export async function takeOutOfService(
     insert into out_of_service (sensor_id, until, by, reason) values (${sensorId}, ${until}, ${by}, ${reason})
     on conflict (sensor_id) do update set until = excluded.until, by = excluded.by, reason = excluded.reason`
   const quiet = await tx<{ alert_id: string }[]>`
-    update alerts set suppressed = 'out_of_service', updated_at = now()
-    where sensor_id = ${sensorId} and (active or not acknowledged)
-      and (suppressed is null or suppressed = 'waiting') returning alert_id`
+    update alerts set suppressed = 'out_of_service', called = called or suppressed is null, updated_at = now()
+    where sensor_id = ${sensorId} and active and (suppressed is null or suppressed = 'waiting') returning alert_id`
   await tell(tx, idsOf(quiet), { transition: 'out_of_service', actor: by, reason, alertTopic })
   const message = `${sensorId} is out of service until ${until.toISOString()}, by ${by}: ${reason}`
   await note(tx, 'sensor.out_of_service', message)
@@ -43,7 +42,7 @@ export async function returnToService(
   for (const { sensor_id } of back) {
     const heard = await tx<{ alert_id: string }[]>`
       update alerts set suppressed = null, updated_at = now()
-      where sensor_id = ${sensor_id} and (active or not acknowledged) and suppressed = 'out_of_service' returning alert_id`
+      where sensor_id = ${sensor_id} and active and suppressed = 'out_of_service' returning alert_id`
     await tell(tx, idsOf(heard), { transition: 'in_service', actor: by, reason, alertTopic })
     await note(
       tx,

@@ -31,10 +31,11 @@ export async function tell(tx: Transaction, ids: readonly string[], told: Told):
       'sensor_id', sensor_id, 'sensor_type', sensor_type, 'anomaly_type', anomaly_type, 'severity', severity,
       'state', ${transition}::text, 'sensor_value', sensor_value, 'sensor_unit', sensor_unit,
       'sensor_alert_level', sensor_alert_level, 'location', location, 'detected_by', detected_by,
-      'description', description, 'late', late,
+      'description', description, 'late', late, 'active', active,
       'rule', jsonb_build_object('id', rule_id, 'version', rule_version),
       'source', jsonb_build_object('topic', topic, 'partition', partition, 'offset', "offset"))
-      || jsonb_strip_nulls(jsonb_build_object('suppressed', suppressed, 'group', group_id, 'by', ${actor}::text,
+      || jsonb_strip_nulls(jsonb_build_object('suppressed', suppressed,
+        'called', case when suppressed is not null and called then true end, 'group', group_id, 'by', ${actor}::text,
         'comment', ${reason}::text, 'shelved_until', shelved_until))
     from alerts where alert_id in (select value::uuid from jsonb_array_elements_text(${list}::text::jsonb))
     order by "timestamp"`

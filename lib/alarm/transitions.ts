@@ -3,6 +3,7 @@ import { clearedMessage, raisedMessage, type ClearedAlarm, type RaisedAlarm } fr
 import { deviceAlerts } from './device-alert.ts'
 import { endGroups, formGroups, holdMachines, mayGroup, type GroupRule, type Quiet } from './group.ts'
 import { enqueue, notifyAlerts, writeJournal } from './journal.ts'
+import { tell } from './tell.ts'
 import { endWaits } from './wait.ts'
 
 /**
@@ -19,7 +20,9 @@ export async function tellAlarms(
 ): Promise<void> {
   await holdMachines(tx, [...raised, ...cleared.map((c) => c.raised)], groups)
   if (raised.length > 0) await raise(tx, raised, alertTopic, groups)
-  if (cleared.length > 0) await clear(tx, cleared, alertTopic)
+  const left = cleared.length > 0 ? await clear(tx, cleared, alertTopic) : []
+  const replaced = await endOlderLatched(tx, raised, alertTopic)
+  await endGroups(tx, [...new Set([...left, ...replaced])], alertTopic)
 }
 
 async function raise(
@@ -33,7 +36,6 @@ async function raise(
   >`${insertedAlerts(tx, raised, tx`(values (1)) as moved`)}`
   const why = new Map(rows.map((row) => [row.alert_id, row.suppressed]))
   const fresh = raised.filter((a) => why.has(a.alert_id))
-  if (fresh.some((a) => a.latching)) await endOlderLatched(tx, fresh)
   const quiet = await formGroups(
     tx,
     fresh.filter((a) => why.get(a.alert_id) === null),
@@ -129,17 +131,49 @@ function insertedAlerts(sql: Sql | Transaction, raised: readonly RaisedAlarm[], 
 
 type PendingQuery = ReturnType<Sql>
 
-/** One open alarm per sensor and rule: a latched one that nobody acknowledged gives way to the new. */
-async function endOlderLatched(tx: Transaction, fresh: readonly RaisedAlarm[]): Promise<void> {
-  for (const { alert_id, sensor_id, rule_id } of fresh)
-    await tx`update alerts set active = false, cleared_at = now(), updated_at = now()
-      where sensor_id = ${sensor_id} and rule_id = ${rule_id} and active and returned_at is not null
-        and alert_id <> ${alert_id}`
+/**
+ * One open alarm per sensor and rule: a latched one that nobody acknowledged gives way to the newer, which may have been
+ * raised in the batch that ended its condition. Returns the groups they belonged to.
+ */
+async function endOlderLatched(
+  tx: Transaction,
+  raised: readonly RaisedAlarm[],
+  alertTopic: string,
+): Promise<string[]> {
+  const newer = raised.filter((a) => a.latching)
+  const [first] = newer
+  if (!first) return []
+  const keys = newer.map(({ sensor_id, rule_id, timestamp }) => ({ sensor_id, rule_id, timestamp }))
+  const ended = await tx<{ alert_id: string; group_id: string | null }[]>`
+    update alerts set active = false, cleared_at = now(), updated_at = now()
+    from jsonb_to_recordset(${JSON.stringify(keys)}::text::jsonb)
+      as n (sensor_id text, rule_id text, "timestamp" timestamptz)
+    where alerts.sensor_id = n.sensor_id and alerts.rule_id = n.rule_id and alerts."timestamp" < n."timestamp"
+      and alerts.active and alerts.returned_at is not null
+    returning alerts.alert_id, alerts.group_id`
+  const reason = 'a newer alarm of its rule has taken its place'
+  await tell(
+    tx,
+    ended.map((one) => one.alert_id),
+    { transition: 'cleared', actor: first.detected_by, reason, alertTopic },
+  )
+  return ended.flatMap((one) => one.group_id ?? [])
 }
 
-async function clear(tx: Transaction, cleared: readonly ClearedAlarm[], alertTopic: string): Promise<void> {
+/** Returns the groups that these belonged to. */
+async function clear(
+  tx: Transaction,
+  cleared: readonly ClearedAlarm[],
+  alertTopic: string,
+): Promise<string[]> {
   const rows = await tx<
-    { alert_id: string; active: boolean; suppressed: string | null; group_id: string | null }[]
+    {
+      alert_id: string
+      active: boolean
+      suppressed: string | null
+      called: boolean
+      group_id: string | null
+    }[]
   >`
     update alerts set active = latching and not acknowledged, returned_at = c.cleared_at,
       cleared_at = case when latching and not acknowledged then null else c.cleared_at end,
@@ -147,7 +181,7 @@ async function clear(tx: Transaction, cleared: readonly ClearedAlarm[], alertTop
     from jsonb_to_recordset(${JSON.stringify(cleared)}::text::jsonb)
       as c (alert_id uuid, cleared_at timestamptz, cleared_offset bigint, peak_value float8)
     where alerts.alert_id = c.alert_id and alerts.active and alerts.returned_at is null
-    returning alerts.alert_id, alerts.active, alerts.suppressed, alerts.group_id`
+    returning alerts.alert_id, alerts.active, alerts.suppressed, alerts.called, alerts.group_id`
   const waited = rows.filter((row) => row.suppressed === 'waiting').map((row) => row.alert_id)
   const actor = cleared[0]?.detected_by ?? ''
   if (waited.length > 0) await endWaits(tx, waited, { actor, reason: 'it is over already', alertTopic })
@@ -164,8 +198,9 @@ async function clear(tx: Transaction, cleared: readonly ClearedAlarm[], alertTop
     reason: c.description,
   }))
   const messages = done.map((c) => {
-    const { suppressed, group_id: group } = became.get(c.alert_id) ?? {}
-    const quiet = suppressed && suppressed !== 'waiting' ? { suppressed, ...(group ? { group } : {}) } : {}
+    const { suppressed, called, group_id: group } = became.get(c.alert_id) ?? {}
+    const isQuiet = suppressed && suppressed !== 'waiting'
+    const quiet = isQuiet ? { suppressed, ...(called ? { called } : {}), ...(group ? { group } : {}) } : {}
     return {
       topic: alertTopic,
       key: c.raised.sensor_id,
@@ -181,5 +216,5 @@ async function clear(tx: Transaction, cleared: readonly ClearedAlarm[], alertTop
       done.map((c) => c.alert_id),
     ),
   ])
-  await endGroups(tx, [...new Set(rows.flatMap((row) => row.group_id ?? []))], alertTopic)
+  return rows.flatMap((row) => row.group_id ?? [])
 }

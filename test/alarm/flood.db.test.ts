@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import type { ClearedAlarm, RaisedAlarm } from '../../lib/alarm/alarm.ts'
+import type { RaisedAlarm } from '../../lib/alarm/alarm.ts'
 import { careOnce } from '../../lib/alarm/caretaker.ts'
-import { alarmId } from '../../lib/alarm/id.ts'
 import { tellAlarms } from '../../lib/alarm/transitions.ts'
 import { closeSql, connect, createDatabase, type Database, type Sql } from '../../lib/db/connect.ts'
 import { createRandom } from '../../lib/fleet/random.ts'
-import { formatMicros } from '../../lib/time.ts'
 import { database, STACK_MS } from '../stack.ts'
+import { alarm, cleared } from './raised.ts'
 
 /** A machine that fails is one call: its sensors' alarms come from three partitions, over some seconds, in any order. */
 let sql: Sql
@@ -21,7 +20,6 @@ afterAll(async () => {
   await closeSql(sql)
 })
 
-const BEGAN = Date.UTC(2026, 8, 21) * 1000
 const RULE = { sensors: 3, window: 60, wait: 10 }
 let machines = 0
 
@@ -34,53 +32,9 @@ async function machineWith(sensors: number): Promise<string> {
   return machine
 }
 
-/** Of sensor n of a machine, measured `at` seconds after the beginning. */
-function alarm(machine: string, n: number, at: number, more: Partial<RaisedAlarm> = {}): RaisedAlarm {
-  const source = { topic: 'sensor-data', partition: n % 3, offset: Math.round(at * 1000) }
-  const sensor_id = `${machine}-${n}`
-  const rule_id = more.rule_id ?? 'hot'
-  return {
-    alert_id: alarmId(rule_id, sensor_id, source),
-    timestamp: formatMicros(BEGAN + Math.round(at * 1e6)),
-    sensor_id,
-    sensor_type: 'temperature',
-    anomaly_type: 'warning_threshold_violation',
-    severity: 'medium',
-    sensor_value: 36,
-    sensor_unit: '°C',
-    sensor_alert_level: 'warning',
-    location: { factory_section: 'production', machine_id: machine, zone: 'zone-a' },
-    detected_by: 'consumer-1',
-    description: 'is warm',
-    rule_id,
-    rule_version: 1,
-    why: {},
-    late: false,
-    latching: false,
-    ...source,
-    ...more,
-  }
-}
-
 const raise = (...alarms: RaisedAlarm[]) => sql.begin((tx) => tellAlarms(tx, alarms, [], 'alerts', RULE))
 
 const end = (a: RaisedAlarm) => sql.begin((tx) => tellAlarms(tx, [], [cleared(a)], 'alerts', RULE))
-
-function cleared(a: RaisedAlarm): ClearedAlarm {
-  return {
-    alert_id: a.alert_id,
-    cleared_at: a.timestamp,
-    cleared_offset: a.offset + 1,
-    peak_value: 36,
-    raised: a,
-    sensor_value: 25,
-    sensor_unit: '°C',
-    sensor_alert_level: 'normal',
-    description: 'is well',
-    detected_by: 'consumer-1',
-    source: a,
-  }
-}
 
 /** So many seconds go by for those that wait, and the caretaker looks. */
 async function pass(seconds: number): Promise<void> {
@@ -243,7 +197,7 @@ test('partitions that raise and clear at the same machines, and the caretaker, n
     const open = new Set<RaisedAlarm>()
     for (let round = 0; round < 100; round++) {
       const raised = some(names, 6).map((name, i) =>
-        alarm(name, partition + 3 * (round % 2), round / 10 + i / 1000),
+        alarm(name, partition + 3 * (round % 2), round / 10 + i / 1000, { latching: partition === 2 }),
       )
       const over = some([...open], open.size > 60 ? 40 : 2)
       await sql

@@ -187,6 +187,29 @@ test('Alertmanager gets one alert for an alarm, with the same labels from its ra
   expect(Date.parse(cleared.endsAt)).toBeLessThanOrEqual(Date.now())
 })
 
+test('Alertmanager hears of beginnings and ends only: what calls again is told with all that is open', async () => {
+  const channel = await atEnd(alertmanager(url, 5000))
+  const id = crypto.randomUUID()
+  for (const told of [
+    alarm('raised'),
+    alarm('shelved'),
+    alarm('returned'),
+    alarm('unshelved', { active: true }),
+    alarm('out_of_service', { suppressed: 'out_of_service', called: true }),
+    alarm('in_service'),
+    alarm('cleared'),
+  ])
+    await enqueue(id, told)
+  await deliver(channel, 4)
+  const isOpen = (body: any) => Date.parse(body[0].endsAt) > Date.now() + 60_000
+  expect(got.map(({ body }) => [isOpen(body), body[0].startsAt !== undefined])).toEqual([
+    [true, true],
+    [false, false],
+    [false, false],
+    [false, false],
+  ])
+})
+
 test('a producer that is down is one alarm until it is heard again; one that has finished is none', async () => {
   await sql`insert into producer_health (producer_id, run_id, fleet, status, last_heartbeat) values
     ('plant', 'run-1', 'factory', 'active', now() - interval '30 seconds'),

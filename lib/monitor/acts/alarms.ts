@@ -3,7 +3,8 @@ import { ask, type Sql, type Transaction } from '../../db/connect.ts'
 
 /**
  * What a person does to alarms: acknowledge (seen; does not clear), shelve (quiet until an end time, with a reason) and
- * unshelve. Each act is one transaction: the row, an entry of the journal with who, when and why, and the transition in
+ * unshelve. A shelf is the sensor's and the rule's: each raise takes it over (transitions.ts), and it changes and ends for
+ * all alarms that lie on it, over or not, or the next raise would find it on one of them. Each act is one transaction: the row, an entry of the journal with who, when and why, and the transition in
  * the outbox. Doing it twice changes nothing the second time.
  */
 export interface Act {
@@ -44,24 +45,46 @@ export async function shelveAlarm(
   act: Act,
 ): Promise<boolean> {
   return transact(sql, 'shelve an alarm', async (tx) => {
-    const done = await tx<{ alert_id: string }[]>`
+    const done = await tx<Shelved[]>`
       update alerts set shelved_until = ${until}, shelved_by = ${act.by}, shelve_reason = ${reason}, updated_at = now()
-      where alert_id = ${id} and (active or not acknowledged)
-      returning alert_id`
-    await tell(tx, idsOf(done), { transition: 'shelved', actor: act.by, reason, ...act })
+      from alerts one
+      where one.alert_id = ${id} and (one.active or not one.acknowledged)
+        and alerts.sensor_id = one.sensor_id and alerts.rule_id = one.rule_id
+        and (alerts.alert_id = one.alert_id or alerts.shelved_until > now())
+      returning alerts.alert_id, alerts.active or not alerts.acknowledged as open`
+    await tell(tx, idsOf(done.filter((one) => one.open)), {
+      transition: 'shelved',
+      actor: act.by,
+      reason,
+      ...act,
+    })
     return done.length > 0
   })
 }
 
 export async function unshelveAlarm(sql: Sql, id: string, act: Act): Promise<boolean> {
   return transact(sql, 'unshelve an alarm', async (tx) => {
-    const done = await tx<{ alert_id: string }[]>`
-      update alerts set shelved_until = null, suppressed = nullif(suppressed, 'shelved'), updated_at = now()
-      where alert_id = ${id} and shelved_until > now()
-      returning alert_id`
-    await tell(tx, idsOf(done), { transition: 'unshelved', actor: act.by, reason: null, ...act })
+    const done = await tx<Shelved[]>`
+      update alerts set shelved_until = null, updated_at = now(),
+        suppressed = case when alerts.active then nullif(alerts.suppressed, 'shelved') else alerts.suppressed end
+      from alerts one
+      where one.alert_id = ${id} and one.shelved_until > now()
+        and alerts.sensor_id = one.sensor_id and alerts.rule_id = one.rule_id and alerts.shelved_until > now()
+      returning alerts.alert_id, alerts.active or not alerts.acknowledged as open`
+    await tell(tx, idsOf(done.filter((one) => one.open)), {
+      transition: 'unshelved',
+      actor: act.by,
+      reason: null,
+      ...act,
+    })
     return done.length > 0
   })
+}
+
+interface Shelved {
+  alert_id: string
+  /** active, or not acknowledged: of concern to somebody */
+  open: boolean
 }
 
 /** One act, whole or not at all. */

@@ -27,7 +27,7 @@ export async function alarmKpis(sql: Sql): Promise<AlarmKpis> {
     'read the figures of the alarm system',
     sql<AlarmKpis[]>`
       with raises as materialized (
-        select a."timestamp" as at, a.sensor_id, a.rule_id, a.severity, a.suppressed is null as called
+        select a."timestamp" as at, a.sensor_id, a.rule_id, a.severity, a.called or a.suppressed is null as called
         from alerts a where a.created_at > now() - interval '30 days' and not a.late
       ),
       span as (select min(at) as since, greatest(extract(epoch from now() - min(at)), 600) / 600 as periods from raises),
