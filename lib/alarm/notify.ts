@@ -107,7 +107,7 @@ export async function deliverPage(
         where (transaction, entry) > (${cursor.transaction}::xid8, ${cursor.entry}::bigint)
           and transaction < pg_snapshot_xmin(pg_current_snapshot())
           and payload ? 'state' -- not the events of devices: the alarm itself is told
-        order by transaction, entry limit ${PAGE}`,
+        order by outbox.transaction, entry limit ${PAGE} -- the number: as text 10 would come before 9`,
     )
     for (const { payload, ...rest } of entries) {
       if (signal.aborted) break

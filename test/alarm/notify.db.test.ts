@@ -161,6 +161,19 @@ test('an entry whose transaction is still open is waited for: none is skipped', 
   expect(got.map((g) => g.headers.get('x-factory-alert-id'))).toEqual([slow, quick])
 })
 
+test('transactions are counted, not spelt: the tenth comes after the ninth', async () => {
+  const channel = { ...webhook(`${url}/hook`, null), name: 'from the first' }
+  await sql`insert into notification_cursors (channel, transaction, entry) values (${channel.name}, '0', 0)`
+  const id = crypto.randomUUID()
+  for (const n of ['10', '9', '100', '99'])
+    await sql`insert into outbox (topic, key, alert_id, payload, transaction)
+      values ('alerts', 'k', ${id}, ${JSON.stringify(alarm('raised', { n }))}::text::jsonb, ${n}::xid8)`
+  await deliver(channel, 4)
+  const ours = got.filter((g) => g.headers.get('x-factory-alert-id') === id)
+  expect(ours.map((g) => g.body.n)).toEqual(['9', '10', '99', '100'])
+  await sql`delete from outbox where alert_id = ${id}`
+})
+
 test('two consumers do not deliver the same entry at once', async () => {
   const channel = await atEnd(webhook(`${url}/hook`, null))
   for (let i = 0; i < 20; i++) await enqueue(crypto.randomUUID(), alarm('raised'))
