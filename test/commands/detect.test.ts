@@ -1,5 +1,5 @@
-import { afterAll, expect, test } from 'bun:test'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { afterAll, describe, expect, test } from 'bun:test'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createNoise } from '../../lib/fleet/random.ts'
@@ -159,7 +159,7 @@ const usage: [string, string[], number, string][] = [
   ['no file', ['--out', dir], 2, 'no file is named'],
   ['no folder', ['x.csv'], 2, '--out DIR is missing'],
   ['an unknown flag', ['x.csv', '--out', dir, '--fast'], 2, 'fast'],
-  ['a commissioning of nothing', ['x.csv', '--out', dir, '--learn', '0'], 2, '--learn must be 20 or more'],
+  ['a commissioning of nothing', ['x.csv', '--out', dir, '--learn', '59'], 2, '--learn must be 60 or more'],
   ['a file that is not there', [join(dir, 'nowhere.csv'), '--out', dir], 1, 'Cannot read'],
 ]
 for (const [name, args, code, says] of usage)
@@ -207,4 +207,112 @@ test('a machine stays alarmed through rows that come late, twice or without a ti
   expect(JSON.parse(out)).toMatchObject({ rows: 1000, skipped: 25, alarms: 1 })
   const rows = table(join(dir, 'out/late/m.csv'))
   expect(rows.slice(640).every((r) => r[2] === '1' && Number(r[1]) >= 0.5)).toBe(true)
+})
+
+test('no result replaces an input, by whatever name, or another result', () => {
+  const input = file('kept/x.csv', plain)
+  const before = readFileSync(input, 'utf8')
+  symlinkSync(join(dir, 'in'), join(dir, 'linked'))
+  for (const out of [join(dir, 'in'), join(dir, 'linked')]) {
+    const done = detect(input, '--out', out)
+    expect(done).toMatchObject({ code: 2, err: expect.stringContaining('which is an input') })
+  }
+  expect(readFileSync(input, 'utf8')).toBe(before)
+  const [a, b] = [file('a/same/f.csv', plain), file('b/same/f.csv', plain)]
+  const done = detect(a, b, '--out', join(dir, 'out'))
+  expect(done).toMatchObject({
+    code: 2,
+    err: expect.stringContaining(`${a} and ${b} would both be written to`),
+  })
+  expect(existsSync(join(dir, 'out/same/f.csv'))).toBe(false)
+})
+
+test('a folder for results that is a file is told in words; one in the way of a result costs that result', () => {
+  const taken = file('taken/file', ['x'])
+  const done = detect(file('taken/x.csv', plain), '--out', taken)
+  expect(done).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/^Cannot detect: --out must be a folder: .*\n$/),
+  })
+  mkdirSync(join(dir, 'out/way/first.csv'), { recursive: true })
+  const both = detect(file('way/first.csv', plain), file('way/second.csv', plain), '--out', join(dir, 'out'))
+  expect(both).toMatchObject({ code: 1, err: expect.stringMatching(/^Cannot write .*first\.csv: .*\n$/) })
+  expect(table(join(dir, 'out/way/second.csv'))).toHaveLength(plain.length)
+})
+
+test.each([
+  [';', '2020-01-01 00:00:00;3,26', '2020-01-01 00:00:00,3.26,0'],
+  ['\t', '2020-01-01 00:00:00\t3,26', '2020-01-01 00:00:00,3.26,0'],
+  ['\t', '2020-01-01 00:00:00\t3.26', '2020-01-01 00:00:00,3.26,0'],
+  [',', '"2020-01-01 00:00:00","3,26"', '2020-01-01 00:00:00,"3,26",0'], // thousands or a decimal sign: nobody knows
+  [';', '2020-01-01T00:00:00,5Z;3', '"2020-01-01T00:00:00,5Z",3,0'],
+])('separated by %j: %s has a row of three cells', (separator, row, result) => {
+  const input = file(
+    'cells/x.csv',
+    [['timestamp', 'value'], [row], ['2020-01-02', '4']].map((cells) => cells.join(separator)),
+  )
+  detect(input, '--out', join(dir, 'out'))
+  expect(readFileSync(join(dir, 'out/cells/x.csv'), 'utf8').split('\n')[1]).toBe(result)
+})
+
+test('a label is no channel, however it is spelt', () => {
+  const rows = (label: (i: number) => number) =>
+    Array.from({ length: 600 }, (_, i) => `${time(i, 1)}\t${noise.gauss(1, i).toFixed(3)}\t${label(i)}`)
+  const scores = [(i: number) => (i > 500 ? 1 : 0), () => 0].map((label, n) => {
+    const input = file(`label/${n}.csv`, ['DateTime\ta\tAnomaly', ...rows(label)])
+    expect(detect(input, '--out', join(dir, 'out')).code).toBe(0)
+    return table(join(dir, `out/label/${n}.csv`))
+  })
+  expect(scores[0]).toEqual(scores[1]!)
+})
+
+describe('rows out of order', () => {
+  const rows = Array.from(
+    { length: 1500 },
+    (_, i) => `${time(i, 300)},${(50 + noise.gauss(0, i) + (i === 1200 ? 15 : 0)).toFixed(3)}`,
+  )
+  const ran = (name: string, lines: string[]) => {
+    const { code, out, err } = detect(
+      file(`order/${name}.csv`, ['timestamp,value', ...lines]),
+      '--out',
+      join(dir, 'out'),
+      '--json',
+    )
+    return { code, err, ...JSON.parse(out) }
+  }
+  const sound = ran('sound', rows)
+
+  test('the newest first: told, and no success', () => {
+    expect(sound).toMatchObject({ code: 0, err: '', late: 0 })
+    expect(sound.alarms).toBeGreaterThan(0)
+    const done = ran('newest-first', rows.toReversed())
+    expect(done).toMatchObject({ code: 1, late: 1499 })
+    expect(done.err).toContain('1499 of 1500 rows are not newer than those before them')
+  })
+
+  test.each([
+    ['one time', 100, 1],
+    ['the first time', 0, 1],
+    ['three times', 100, 3],
+  ])('%s of another century costs its row and no other', (_what, from, count) => {
+    const moved = rows.map((row, i) => (i >= from && i < from + count ? row.replace(/^2014/, '2099') : row))
+    const done = ran('century', moved)
+    expect(done).toMatchObject({ code: 0, late: count })
+    expect(Number(table(done.out)[1201]![2])).toBeGreaterThanOrEqual(0.5)
+    expect(done.err).toContain('not judged')
+  })
+
+  test('what was late in the recording costs itself alone', () => {
+    const moved = rows.toSpliced(120, 0, ...rows.slice(80, 90).map((row) => row.replace(/:00,/, ':30,')))
+    expect(ran('burst', moved)).toMatchObject({ code: 0, rows: 1510, late: 10, alarms: sound.alarms })
+  })
+
+  test('the hour that autumn gives twice is late and ends no judgement', () => {
+    const twice = [
+      ...rows.slice(0, 700),
+      ...rows.slice(688, 700).map((r) => r.replace(/.$/, '9')),
+      ...rows.slice(700),
+    ]
+    expect(ran('autumn', twice)).toMatchObject({ code: 0, late: 12, alarms: sound.alarms })
+  })
 })
