@@ -77,21 +77,43 @@ export async function holdNamed(tx: Transaction, machines: readonly string[]): P
     from jsonb_array_elements_text(${JSON.stringify([...names])}::text::jsonb) order by number offset 0) n`
 }
 
+/** What is around new alarms whose machines are held; asked for together with what stores them. */
+export interface Surroundings {
+  /** active alarms of their machines, oldest first, themselves among them */
+  members: readonly Member[]
+  /** machines that have sensors enough for a group */
+  large: ReadonlySet<string>
+}
+
+export async function lookAround(
+  tx: Transaction,
+  raised: readonly RaisedAlarm[],
+  rule: GroupRule,
+): Promise<Surroundings> {
+  const ours = raised.filter((a) => mayGroup(a, rule))
+  if (ours.length === 0) return { members: [], large: new Set() }
+  const names = [...new Set(ours.map((a) => a.location.machine_id))]
+  const [members, large] = await Promise.all([
+    membersNear(tx, ours, names, rule),
+    rule.wait > 0 ? largeMachines(tx, names, rule) : [],
+  ])
+  return { members, large: new Set(large.map((row) => row.machine)) }
+}
+
 /**
- * Which of these new alarms (stored already, their machines held) call nobody, and why. A storm of them asks as few
- * questions as one alarm does: others wait for the machines meanwhile.
+ * Which of these new alarms (stored already, their machines held) call nobody, and why; `store` writes it down. A storm
+ * of them asks as few questions as one alarm does: others wait for the machines meanwhile.
  */
 export async function formGroups(
   tx: Transaction,
   raised: readonly RaisedAlarm[],
+  { members, large }: Surroundings,
   rule: GroupRule,
   alertTopic: string,
-): Promise<Map<string, Quiet>> {
+): Promise<{ quiet: Map<string, Quiet>; store(): Promise<unknown> }> {
   const ours = raised.filter((a) => mayGroup(a, rule))
-  if (ours.length === 0) return new Map()
-  const names = [...new Set(ours.map((a) => a.location.machine_id))]
-  const known = Map.groupBy(await membersNear(tx, ours, names, rule), (m) => m.machine)
-  const open = await openGroups(tx, [...known.values()].flat())
+  const known = Map.groupBy(members, (m) => m.machine)
+  const open = await openGroups(tx, members)
   const found = ours.map((alarm) => {
     const at = parseMicros(alarm.timestamp)
     const near = (known.get(machineOf(alarm)) ?? []).filter((m) => Math.abs(m.at - at) <= rule.window * 1e6)
@@ -115,40 +137,41 @@ export async function formGroups(
     if (isFirstCritical) open.set(group, 'critical')
     return [{ alert_id: alarm.alert_id, group_id: group, suppressed: isFirstCritical ? null : 'group' }]
   })
-  if (joined.length > 0)
-    await tx`update alerts set group_id = j.group_id, suppressed = j.suppressed
-      from jsonb_to_recordset(${JSON.stringify(joined)}::text::jsonb)
-        as j (alert_id uuid, group_id uuid, suppressed text)
-      where alerts.alert_id = j.alert_id`
   const quiet = new Map<string, Quiet>()
   for (const { alert_id, group_id, suppressed } of joined)
     if (suppressed) quiet.set(alert_id, { suppressed: 'group', group: group_id })
-  const alone = found.filter(({ self }) => !self?.group_id)
-  if (rule.wait > 0 && alone.length > 0)
-    for (const id of await letWait(tx, alone, names, rule)) quiet.set(id, { suppressed: 'waiting' })
-  return quiet
-}
-
-/** Those at machines that have sensors enough for a group wait for it, and with them those that wait already. */
-async function letWait(
-  tx: Transaction,
-  alone: readonly { alarm: RaisedAlarm; near: readonly Member[] }[],
-  names: readonly string[],
-  rule: GroupRule,
-): Promise<string[]> {
-  const large = await tx<{ machine: string }[]>`
-    select factory_section || E'\\n' || machine_id as machine from sensors
-    where machine_id in (select jsonb_array_elements_text(${JSON.stringify(names)}::text::jsonb))
-    group by factory_section, machine_id having count(distinct sensor_id) >= ${rule.sensors}`
-  const machines = new Set(large.map((row) => row.machine))
-  const waiting = alone.filter(({ alarm }) => machines.has(machineOf(alarm)))
-  if (waiting.length === 0) return []
+  // Those at machines that have sensors enough for a group wait for it, and with them those that wait already.
+  const waiting = found.filter(({ alarm, self }) => !self?.group_id && large.has(machineOf(alarm)))
+  for (const { alarm } of waiting) quiet.set(alarm.alert_id, { suppressed: 'waiting' })
   const fresh = waiting.map(({ alarm }) => alarm.alert_id)
   const others = waiting.flatMap(({ alarm, near }) =>
     near.filter((m) => m.suppressed === 'waiting' && m.sensor_id !== alarm.sensor_id).map((m) => m.alert_id),
   )
-  await startWaiting(tx, fresh, [...new Set(others)], rule)
-  return fresh
+  return {
+    quiet,
+    store: () =>
+      Promise.all([
+        joined.length > 0 && join(tx, joined),
+        fresh.length > 0 && startWaiting(tx, fresh, [...new Set(others)], rule),
+      ]),
+  }
+}
+
+async function join(
+  tx: Transaction,
+  joined: readonly { alert_id: string; group_id: string; suppressed: string | null }[],
+): Promise<void> {
+  await tx`update alerts set group_id = j.group_id, suppressed = j.suppressed
+    from jsonb_to_recordset(${JSON.stringify(joined)}::text::jsonb)
+      as j (alert_id uuid, group_id uuid, suppressed text)
+    where alerts.alert_id = j.alert_id`
+}
+
+function largeMachines(tx: Transaction, names: readonly string[], rule: GroupRule) {
+  return tx<{ machine: string }[]>`
+    select factory_section || E'\\n' || machine_id as machine from sensors
+    where machine_id in (select jsonb_array_elements_text(${JSON.stringify(names)}::text::jsonb))
+    group by factory_section, machine_id having count(distinct sensor_id) >= ${rule.sensors}`
 }
 
 /** It stands at a machine that has sensors enough. */

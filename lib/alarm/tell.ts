@@ -18,12 +18,12 @@ export async function tell(tx: Transaction, ids: readonly string[], told: Told):
   const list = JSON.stringify(ids)
   const { transition, actor, reason, alertTopic } = told
   const at = told.at === 'raised' ? null : (told.at ?? null)
-  await tx`
+  const journal = tx`
     insert into alert_journal (alert_id, sensor_id, rule_id, transition, at, actor, reason)
     select alert_id, sensor_id, rule_id, ${transition}, coalesce(${at}::timestamptz, now()), ${actor}, ${reason}
     from alerts where alert_id in (select value::uuid from jsonb_array_elements_text(${list}::text::jsonb))
     order by "timestamp"`
-  await tx`
+  const messages = tx`
     insert into outbox (topic, key, alert_id, payload)
     select ${alertTopic}, sensor_id, alert_id, jsonb_build_object(
       'alert_id', alert_id,
@@ -39,5 +39,6 @@ export async function tell(tx: Transaction, ids: readonly string[], told: Told):
         'comment', ${reason}::text, 'shelved_until', shelved_until))
     from alerts where alert_id in (select value::uuid from jsonb_array_elements_text(${list}::text::jsonb))
     order by "timestamp"`
-  await tx`select pg_notify('alerts', ''), pg_notify('outbox', '')`
+  // sent together: nobody waits for an answer between them
+  await Promise.all([journal, messages, tx`select pg_notify('alerts', ''), pg_notify('outbox', '')`])
 }

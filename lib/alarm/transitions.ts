@@ -1,7 +1,16 @@
 import type { Sql, Transaction } from '../db/connect.ts'
 import { clearedMessage, raisedMessage, type ClearedAlarm, type RaisedAlarm } from './alarm.ts'
 import { deviceAlerts } from './device-alert.ts'
-import { endGroups, formGroups, holdMachines, mayGroup, type GroupRule, type Quiet } from './group.ts'
+import {
+  endGroups,
+  formGroups,
+  holdMachines,
+  lookAround,
+  mayGroup,
+  type GroupRule,
+  type Quiet,
+  type Surroundings,
+} from './group.ts'
 import { enqueue, notifyAlerts, writeJournal } from './journal.ts'
 import { tell } from './tell.ts'
 import { endWaits } from './wait.ts'
@@ -10,6 +19,10 @@ import { endWaits } from './wait.ts'
  * Raised and cleared alarms in the caller's transaction: the row, an entry of the journal, the message in the outbox.
  * A raise inherits what a person decided for its sensor and rule: shelved until then, out of service. What is
  * suppressed is stored, journalled and published like any other, and says so: only nobody is called for it.
+ *
+ * Other partitions wait for these machines until the transaction ends, so whatever needs no answer of another statement
+ * is sent together with it, in the order in which it has to happen: that of the calls, as each of these functions sends
+ * what it has to send before it waits.
  */
 export async function tellAlarms(
   tx: Transaction,
@@ -18,43 +31,59 @@ export async function tellAlarms(
   alertTopic: string,
   groups: GroupRule,
 ): Promise<void> {
-  await holdMachines(tx, [...raised, ...cleared.map((c) => c.raised)], groups)
-  if (raised.length > 0) await raise(tx, raised, alertTopic, groups)
-  const left = cleared.length > 0 ? await clear(tx, cleared, alertTopic) : []
+  const [, stored] = await Promise.all([
+    holdMachines(tx, [...raised, ...cleared.map((c) => c.raised)], groups),
+    raised.length > 0 && raise(tx, raised, groups),
+  ])
+  const told = stored && (await tellRaised(tx, raised, stored, alertTopic, groups))
+  const [, over] = await Promise.all([told && told(), cleared.length > 0 ? markOver(tx, cleared) : []])
+  if (over.length > 0) await tellOver(tx, cleared, over, alertTopic)
   const replaced = await endOlderLatched(tx, raised, alertTopic)
+  const left = over.flatMap((row) => row.group_id ?? [])
   await endGroups(tx, [...new Set([...left, ...replaced])], alertTopic)
 }
 
-async function raise(
-  tx: Transaction,
-  raised: readonly RaisedAlarm[],
-  alertTopic: string,
-  groups: GroupRule,
-): Promise<void> {
-  const rows = await tx<
+interface Stored extends Surroundings {
+  /** of those that were not there before: why nobody is called */
+  suppressed: ReadonlyMap<string, string | null>
+}
+
+async function raise(tx: Transaction, raised: readonly RaisedAlarm[], groups: GroupRule): Promise<Stored> {
+  const [rows, around] = await Promise.all([storeAlerts(tx, raised), lookAround(tx, raised, groups)])
+  return { ...around, suppressed: new Map(rows.map((row) => [row.alert_id, row.suppressed])) }
+}
+
+async function storeAlerts(tx: Transaction, raised: readonly RaisedAlarm[]) {
+  return await tx<
     { alert_id: string; suppressed: string | null }[]
   >`${insertedAlerts(tx, raised, tx`(values (1)) as moved`)}`
-  const why = new Map(rows.map((row) => [row.alert_id, row.suppressed]))
-  const fresh = raised.filter((a) => why.has(a.alert_id))
-  const quiet = await formGroups(
-    tx,
-    fresh.filter((a) => why.get(a.alert_id) === null),
-    groups,
-    alertTopic,
-  )
+}
+
+/** Finds out whom nobody is called for; what it returns writes that, journal and messages. */
+async function tellRaised(
+  tx: Transaction,
+  raised: readonly RaisedAlarm[],
+  { suppressed, ...around }: Stored,
+  alertTopic: string,
+  groups: GroupRule,
+): Promise<() => Promise<unknown>> {
+  const fresh = raised.filter((a) => suppressed.has(a.alert_id))
+  const heard = fresh.filter((a) => suppressed.get(a.alert_id) === null)
+  const { quiet, store } = await formGroups(tx, heard, around, groups, alertTopic)
   const messages = fresh.map((a) => {
-    const suppressed = why.get(a.alert_id)
-    return messageOf(a, alertTopic, quiet.get(a.alert_id) ?? (suppressed ? { suppressed } : {}))
+    const why = suppressed.get(a.alert_id)
+    return messageOf(a, alertTopic, quiet.get(a.alert_id) ?? (why ? { suppressed: why } : {}))
   })
-  // sent together: nobody waits for an answer between them
-  await Promise.all([
-    writeJournal(tx, fresh.map(journalOf)),
-    enqueue(tx, [...messages, ...deviceAlerts(fresh)]),
-    notifyAlerts(
-      tx,
-      fresh.map((a) => a.alert_id),
-    ),
-  ])
+  return () =>
+    Promise.all([
+      store(),
+      writeJournal(tx, fresh.map(journalOf)),
+      enqueue(tx, [...messages, ...deviceAlerts(fresh)]),
+      notifyAlerts(
+        tx,
+        fresh.map((a) => a.alert_id),
+      ),
+    ])
 }
 
 /** Raised, and of no concern to other alarms: no group can form with it, no latched one gives way to it. */
@@ -160,21 +189,16 @@ async function endOlderLatched(
   return ended.flatMap((one) => one.group_id ?? [])
 }
 
-/** Returns the groups that these belonged to. */
-async function clear(
-  tx: Transaction,
-  cleared: readonly ClearedAlarm[],
-  alertTopic: string,
-): Promise<string[]> {
-  const rows = await tx<
-    {
-      alert_id: string
-      active: boolean
-      suppressed: string | null
-      called: boolean
-      group_id: string | null
-    }[]
-  >`
+interface Over {
+  alert_id: string
+  active: boolean
+  suppressed: string | null
+  called: boolean
+  group_id: string | null
+}
+
+async function markOver(tx: Transaction, cleared: readonly ClearedAlarm[]) {
+  return await tx<Over[]>`
     update alerts set active = latching and not acknowledged, returned_at = c.cleared_at,
       cleared_at = case when latching and not acknowledged then null else c.cleared_at end,
       cleared_offset = c.cleared_offset, peak_value = c.peak_value, updated_at = now()
@@ -182,10 +206,18 @@ async function clear(
       as c (alert_id uuid, cleared_at timestamptz, cleared_offset bigint, peak_value float8)
     where alerts.alert_id = c.alert_id and alerts.active and alerts.returned_at is null
     returning alerts.alert_id, alerts.active, alerts.suppressed, alerts.called, alerts.group_id`
-  const waited = rows.filter((row) => row.suppressed === 'waiting').map((row) => row.alert_id)
+}
+
+async function tellOver(
+  tx: Transaction,
+  cleared: readonly ClearedAlarm[],
+  over: readonly Over[],
+  alertTopic: string,
+): Promise<void> {
+  const waited = over.filter((row) => row.suppressed === 'waiting').map((row) => row.alert_id)
   const actor = cleared[0]?.detected_by ?? ''
   if (waited.length > 0) await endWaits(tx, waited, { actor, reason: 'it is over already', alertTopic })
-  const became = new Map(rows.map((row) => [row.alert_id, row]))
+  const became = new Map(over.map((row) => [row.alert_id, row]))
   const done = cleared.filter((c) => became.has(c.alert_id))
   const transition = (id: string) => (became.get(id)?.active ? 'returned' : 'cleared')
   const journal = done.map((c) => ({
@@ -216,5 +248,4 @@ async function clear(
       done.map((c) => c.alert_id),
     ),
   ])
-  return rows.flatMap((row) => row.group_id ?? [])
 }

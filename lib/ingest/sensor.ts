@@ -99,8 +99,8 @@ export function showNext({ reading, described }: SensorState, like: Newest): New
 }
 
 export function openAlarmOf(sensor: SensorState, ruleId: string): OpenAlarm | null {
-  if (sensor.open.length === 0) return null
-  return sensor.open.find((alarm) => alarm.ruleId === ruleId) ?? null
+  for (const alarm of sensor.open) if (alarm.ruleId === ruleId) return alarm
+  return null
 }
 
 export function isOpen(sensor: SensorState, alarm: OpenAlarm): void {
