@@ -6,7 +6,7 @@ import { join } from 'node:path'
 interface Backtest {
   readings: number
   would: { sensor_id: string; rule: string }[]
-  rules: { rule: string; was: number; would: number }[]
+  rules: { rule: string; was: number; would: number | null }[]
 }
 
 /** What the command says, as JSON, that asks a database what these rules would have raised in the last hour. */

@@ -13,7 +13,11 @@ import { sensorId } from '../reading.ts'
  * table rule_books. One schema checks all; what it makes of a book is what the detectors get. An operator reads
  * `title`, `consequence` and `response` beside the alarm: what it is, what happens if nobody acts, what to do.
  */
-const text = z.string().max(500).default('')
+/** A book is kept as JSON of PostgreSQL, which has no place for NUL and half a character. */
+const storable = z
+  .string()
+  .refine((t) => t.isWellFormed() && !t.includes('\u0000'), 'must be well-formed text without NUL')
+const text = storable.max(500).default('')
 const seconds = z
   .union([
     z.number().min(0),
@@ -65,10 +69,10 @@ const common = {
   /** each given list must name the sensor; without any the rule is for all */
   applies: z
     .strictObject({
-      topics: names(z.string().min(1)),
-      sensor_types: names(z.string().min(1)),
+      topics: names(storable.min(1)),
+      sensor_types: names(storable.min(1)),
       sensor_ids: names(sensorId),
-      machine_ids: names(z.string().min(1)),
+      machine_ids: names(storable.min(1)),
     })
     .default({}),
   severity: z.enum(SEVERITIES),

@@ -23,7 +23,8 @@ const HELP = `bun run backtest: what a rule book would have raised on stored rea
 
 Detectors begin without memory at the first reading looked at: the first hour of learning rules is their learning. Silence is
 asked for every second, as the consumers do, and held back as it was then: while a partition had just been taken over, and
-while it lagged, and while the producer was known to be down.
+while it lagged, and while the producer was known to be down. Alarms of whole machines and of producers are not tried:
+they are not made of single readings ("would" is null, or –).
 exit 0 · 2 usage · 69 PostgreSQL is not there · 78 the book has faults`
 
 const PAGE = 5000
@@ -159,15 +160,18 @@ function readingOf(row: StoredReading): Reading {
   }
 }
 
-async function raisedThen(
-  sql: Sql,
-  hours: number,
-  sensor: string | null,
-): Promise<{ rule_id: string; raised: number }[]> {
+interface Raised {
+  rule_id: string
+  raised: number
+  /** of no single sensor: no reading is put before it */
+  untried: boolean
+}
+
+async function raisedThen(sql: Sql, hours: number, sensor: string | null): Promise<Raised[]> {
   return ask(
     'read what was raised',
-    sql<{ rule_id: string; raised: number }[]>`
-      select rule_id, count(*)::int as raised from alerts
+    sql<Raised[]>`
+      select rule_id, count(*)::int as raised, bool_and(sensor_type in ('machine', 'producer')) as untried from alerts
       where "timestamp" > now() - ${`${hours} hours`}::interval and (${sensor}::text is null or sensor_id = ${sensor})
       group by 1`,
   )
@@ -176,17 +180,18 @@ async function raisedThen(
 interface Compared {
   rule: string
   was: number
-  would: number
+  /** null: not tried */
+  would: number | null
 }
 
-function compare(was: readonly { rule_id: string; raised: number }[], told: readonly Told[]): Compared[] {
+function compare(was: readonly Raised[], told: readonly Told[]): Compared[] {
   const would = Map.groupBy(told, (t) => t.ruleId)
   const ids = new Set([...was.map((w) => w.rule_id), ...would.keys()])
-  return [...ids].sort().map((rule) => ({
-    rule,
-    was: was.find((w) => w.rule_id === rule)?.raised ?? 0,
-    would: would.get(rule)?.length ?? 0,
-  }))
+  return [...ids].sort().map((rule) => {
+    const then = was.find((w) => w.rule_id === rule)
+    const tried = would.get(rule)?.length
+    return { rule, was: then?.raised ?? 0, would: tried ?? (then?.untried ? null : 0) }
+  })
 }
 
 function shown(t: Told) {
@@ -204,5 +209,5 @@ function print(rules: readonly Compared[], readings: number, hours: number, list
   console.log(`${readings} readings of the last ${hours} h`)
   console.log(`${'rule'.padEnd(28)} ${'was raised'.padStart(10)} ${'would be'.padStart(10)}`)
   for (const { rule, was, would } of rules)
-    console.log(`${rule.padEnd(28)} ${String(was).padStart(10)} ${String(would).padStart(10)}`)
+    console.log(`${rule.padEnd(28)} ${String(was).padStart(10)} ${String(would ?? '–').padStart(10)}`)
 }

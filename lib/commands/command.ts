@@ -1,5 +1,7 @@
+import { userInfo } from 'node:os'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { log } from '../log.ts'
+import { isPlainText } from '../reading.ts'
 import { EXIT, Stop } from '../run.ts'
 
 type Options = NonNullable<ParseArgsConfig['options']>
@@ -37,6 +39,16 @@ export function positiveFlag(name: string, value: Values[string]): number | unde
   const number = Number(value)
   if (Number.isInteger(number) && number > 0) return number
   throw new Stop(`Cannot read --${name}: must be a whole number above 0: got "${String(value)}"`, EXIT.usage)
+}
+
+/** Who does it: `--by`, else the login. Refused as the API refuses it: no name, or none that fits a line. */
+export function actorFlag(value: Values[string]): string {
+  const name = String(value ?? userInfo().username)
+  if (name.trim() !== '' && name.length <= 64 && isPlainText(name)) return name
+  throw new Stop(
+    `Cannot read --by: must be a name of 1 to 64 characters: got ${JSON.stringify(name)}`,
+    EXIT.usage,
+  )
 }
 
 function read(options: Options, most: number): { values: Values; words: string[] } {

@@ -1,9 +1,8 @@
-import { userInfo } from 'node:os'
 import { rebaselineMachine } from '../alarm/rebaseline.ts'
 import { parseConfig } from '../config.ts'
 import { ask, closeSql, connect, type Sql } from '../db/connect.ts'
 import { EXIT, Stop } from '../run.ts'
-import { command } from './command.ts'
+import { actorFlag, command } from './command.ts'
 
 const HELP = `bun run machines: the condition of each machine against its frozen baseline.
 
@@ -44,13 +43,14 @@ await command({
       throw new Stop(`Cannot do "${act}" with machines: see --help`, EXIT.usage)
     if (act === 'rebaseline' && (!machineId || !values.reason))
       throw new Stop('Cannot rebaseline: MACHINE and --reason are needed: see --help', EXIT.usage)
+    const by = actorFlag(values.by)
     const sql = connect(config.DATABASE_URL, { name: 'machines', role: 'monitor', max: 1 })
     try {
       if (act === 'list') return print(await list(sql), values.json === true)
       const done = await rebaselineMachine(sql, {
         machineId: machineId ?? '',
         factorySection: values.section === undefined ? null : String(values.section),
-        by: String(values.by ?? userInfo().username),
+        by,
         reason: String(values.reason),
         alertTopic: config.ALERT_TOPIC,
       })

@@ -1,10 +1,9 @@
-import { userInfo } from 'node:os'
 import { bookOfFile, listBooks, proposeBook, type BookRow } from '../alarm/books.ts'
 import { parseBook, withRule, type RuleBookText } from '../alarm/rulebook.ts'
 import { parseConfig } from '../config.ts'
 import { closeSql, connect, type Sql } from '../db/connect.ts'
 import { EXIT, Stop } from '../run.ts'
-import { command } from './command.ts'
+import { actorFlag, command } from './command.ts'
 
 const HELP = `bun run rules: the rule book in force, and changes to it without a restart.
 
@@ -38,7 +37,7 @@ await command({
       return EXIT.ok
     }
     const sql = connect(config.DATABASE_URL, { name: 'rules', role: 'monitor', max: 1 })
-    const who = { by: String(values.by ?? userInfo().username), reason: String(values.reason ?? '') }
+    const who = { by: actorFlag(values.by), reason: String(values.reason ?? '') }
     try {
       switch (act) {
         case 'list':
@@ -50,8 +49,8 @@ await command({
           return said(await proposeBook(sql, book, who.by, who.reason))
         }
         case 'limit': {
-          const limit = Number(needed('limit', 'VALUE', second))
           const id = needed('limit', 'ID', first)
+          const limit = numberIn(needed('limit', 'VALUE', second))
           return await change(sql, id, { limit }, { ...who, reason: who.reason || `${id}: limit ${limit}` })
         }
         case 'enable':
@@ -86,6 +85,13 @@ await command({
 function needed(act: string, what: string, word: string | undefined): string {
   if (word !== undefined) return word
   throw new Stop(`Cannot ${act}: ${what} is missing: see --help`, EXIT.usage)
+}
+
+/** An empty word is no number: Number('') would be 0. */
+function numberIn(word: string): number {
+  const number = word.trim() === '' ? NaN : Number(word)
+  if (Number.isFinite(number)) return number
+  throw new Stop(`Cannot limit: VALUE must be a number: got "${word}"`, EXIT.usage)
 }
 
 async function read(sql: Sql, version: string | undefined): Promise<BookRow> {

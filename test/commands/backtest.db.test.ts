@@ -66,7 +66,11 @@ test('silence is predicted where the consumers would have told it, and nowhere e
   // one sensor fell silent for five minutes, the others went on
   await speak(-897, -600, [1, 2, 3, 4, 5])
   await speak(-597, -3)
-  const { readings, would } = await backtest(url, [QUIET])
+  const { readings, would, rules } = await backtest(url, [QUIET])
+  expect(rules).toEqual([
+    { rule: 'producer.down', was: 1, would: null }, // no reading says it: nothing to try
+    { rule: 'quiet', was: 0, would: 1 },
+  ])
   expect(readings).toBeGreaterThan(5000)
   expect(would.map((w) => [w.sensor_id, w.rule])).toEqual([['temp-0', 'quiet']])
 }, 60_000)

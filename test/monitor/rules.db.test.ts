@@ -145,6 +145,17 @@ describe('POST /api/rule-books', () => {
       expect.arrayContaining(['a: rules.1.limit', 'b: rules.2.kind']),
     )
   })
+  test.each([
+    ['NUL', 'a: rules.0.title', { title: 'a\u0000b' }],
+    ['half a character', 'a: rules.0.response', { response: 'a\ud800' }],
+    ['NUL in a topic', 'a: rules.0.applies.topics.0', { applies: { topics: ['a\u0000'] } }],
+    ['half a type', 'a: rules.0.applies.sensor_types.0', { applies: { sensor_types: ['\udfff'] } }],
+    ['NUL in a machine', 'a: rules.0.applies.machine_ids.0', { applies: { machine_ids: ['\u0000'] } }],
+  ])('text that can’t be stored is refused by its field: %s', async (_what, field, more) => {
+    const answer = await post('/api/rule-books', { book: { rules: [{ ...limit, ...more }] }, reason: 'x' })
+    expect(answer.status).toBe(422)
+    expect(((await answer.json()) as any).errors[0].field).toBe(field)
+  })
   test('what is no JSON is refused by its field', async () => {
     const answer = await post('/api/rule-books', { book: '{', reason: 'x' })
     expect(((await answer.json()) as any).errors[0].field).toBe('book')
