@@ -209,6 +209,19 @@ create table notification_cursors (
 grant insert, select, update on notification_cursors to consumer;
 grant select on notification_cursors to monitor;
 
+create table notifications_aside (
+  channel text not null,
+  alert_id uuid not null,
+  transaction xid8 not null,
+  entry bigint not null,
+  attempts integer not null default 0,
+  next_at timestamp with time zone not null,
+  last_error text,
+  constraint notifications_aside_pkey PRIMARY KEY (channel, alert_id)
+);
+grant delete, insert, select, update on notifications_aside to consumer;
+grant select on notifications_aside to monitor;
+
 create table out_of_service (
   sensor_id text not null,
   since timestamp with time zone not null default now(),

@@ -1,5 +1,5 @@
 import { ask, type Database } from '../db/connect.ts'
-import { post, type Channel } from './notify.ts'
+import { post, type Channel } from './channel.ts'
 
 /**
  * Alertmanager's API v2 (POST /api/v2/alerts). An alarm is one alert: the labels make its identity and stay the same from

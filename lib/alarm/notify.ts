@@ -3,33 +3,28 @@ import { ask, type Database } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { sleep } from '../run.ts'
 import { alertmanager } from './alertmanager.ts'
+import {
+  asides,
+  MOST_ASIDE,
+  putAside,
+  retryAside,
+  tellAside,
+  tellRefused,
+  type Hold,
+  type Place,
+} from './aside.ts'
+import { deliver, isHeard, type Channel, type Delivery, type Notification } from './channel.ts'
 import { webhook } from './webhook.ts'
 
 /**
  * Tells others of alarms: readers of the outbox beside the relay, each with a cursor of its own. Entries are taken in the
  * order in which they became visible (by transaction, then entry), one at a time: transitions of an alarm arrive in order, each at
- * least once. What cannot be delivered is tried again with back-off and holds up what comes after it; what the receiver
- * refuses for good (4xx) is told as an event and left behind. Suppressed alarms call nobody; one that waited for others
- * of its machine (wait.ts) is raised for them in the moment it calls, one that was called for before it fell quiet with its
- * sensor (service.ts) is told to its end, and the end of a shelf calls only for what is still active.
+ * least once. What cannot be delivered is tried again with back-off; while the receiver takes nothing all waits, and an
+ * alarm whose entry alone it does not take waits aside (aside.ts). What the receiver refuses for good (4xx) is told as an
+ * event and left behind. An alarm that waited for others of its machine (wait.ts) is raised in the moment it calls.
  */
-export interface Channel {
-  name: string
-  /** resolves when the receiver has it; rejects with Refused where trying again is of no use */
-  send(entry: Notification, signal: AbortSignal): Promise<void>
-  /** called about every half minute, for receivers that forget */
-  repeat?(database: Database, signal: AbortSignal): Promise<void>
-}
-
-export interface Notification {
-  entry: number
-  alert_id: string
-  payload: Record<string, unknown>
-}
-
-/** The receiver will never take this one. */
-export class Refused extends Error {}
-
+/** so often the first entry is tried again before others are */
+const PATIENCE = 3
 const POLL_MS = 1000
 const PAGE = 100
 const BACKOFF_MS = [1000, 2000, 5000, 10_000, 30_000, 60_000]
@@ -53,7 +48,7 @@ export async function runChannel(
   let repeatedAt = 0
   while (!signal.aborted) {
     try {
-      const delivered = await deliverPage(channel, database, signal)
+      const delivered = await deliverPage(channel, database, signal, backoffMs)
       failures = 0
       if (channel.repeat && delivered !== null && Date.now() - repeatedAt > REPEAT_EVERY_MS) {
         repeatedAt = Date.now()
@@ -70,9 +65,11 @@ export async function runChannel(
   }
 }
 
-interface Cursor {
-  transaction: string
-  entry: number
+const NOTHING: Delivery = { sent: false, refused: null }
+
+interface Cursor extends Place {
+  /** that the entry after it has cost so far */
+  attempts: number
 }
 
 /** Delivers up to a page; null where another consumer is at it. Commits after each entry, so that a crash repeats at most one. */
@@ -80,6 +77,7 @@ export async function deliverPage(
   channel: Channel,
   database: Database,
   signal: AbortSignal,
+  backoffMs: readonly number[] = BACKOFF_MS,
 ): Promise<number | null> {
   const { sql } = database
   const { name } = channel
@@ -90,48 +88,21 @@ export async function deliverPage(
       values (${name}, pg_snapshot_xmin(pg_current_snapshot()), 0) on conflict (channel) do nothing`,
   )
   const holder = crypto.randomUUID()
-  const mine = await ask(
+  const [cursor] = await ask(
     'take the cursor',
-    sql<
-      Cursor[]
-    >`update notification_cursors set holder = ${holder}, held_until = now() + interval '30 seconds'
-      where channel = ${name} and (held_until is null or held_until < now()) returning transaction::text, entry`,
+    sql<Cursor[]>`
+      update notification_cursors set holder = ${holder}, held_until = now() + interval '30 seconds'
+      where channel = ${name} and (held_until is null or held_until < now())
+      returning transaction::text, entry, attempts`,
   )
-  const cursor = mine[0]
   if (!cursor) return null
   try {
-    const entries = await ask(
-      'read the outbox',
-      sql<(Notification & { transaction: string })[]>`
-        select entry, transaction::text, alert_id, payload from outbox
-        where (transaction, entry) > (${cursor.transaction}::xid8, ${cursor.entry}::bigint)
-          and transaction < pg_snapshot_xmin(pg_current_snapshot())
-          and payload ? 'state' -- not the events of devices: the alarm itself is told
-        order by outbox.transaction, entry limit ${PAGE} -- the number: as text 10 would come before 9`,
-    )
-    for (const { payload, ...rest } of entries) {
-      if (signal.aborted) break
-      const entry = {
-        ...rest,
-        payload: payload.state === 'called' ? { ...payload, state: 'raised' } : payload,
-      }
-      const heard = isHeard(entry.payload)
-      const refused = heard ? await attempt(channel, entry, signal) : null
-      const moved = await ask(
-        'move the cursor',
-        sql`update notification_cursors set transaction = ${entry.transaction}::xid8, entry = ${entry.entry},
-            sent = sent + ${heard && !refused ? 1 : 0},
-            refused = refused + ${refused ? 1 : 0}, attempts = 0, last_error = ${refused}, updated_at = now(),
-            held_until = now() + interval '30 seconds'
-          where channel = ${name} and holder = ${holder} returning 1`,
-      )
-      if (moved.length === 0) return null
-      if (refused) await tellRefused(database, name, entry, refused)
-    }
-    return entries.length
+    const hold = { channel, database, holder, backoffMs, signal }
+    await retryAside(hold, cursor)
+    return await deliverFrom(hold, cursor)
   } catch (error) {
-    const seen = error instanceof Error ? error.message : String(error)
-    await sql`update notification_cursors set attempts = attempts + 1, last_error = ${seen.slice(0, 500)}, updated_at = now()
+    await sql`update notification_cursors set attempts = attempts + 1, last_error = ${wordsOf(error).slice(0, 500)},
+        updated_at = now()
       where channel = ${name} and holder = ${holder}`.catch(() => {})
     throw error
   } finally {
@@ -141,60 +112,79 @@ export async function deliverPage(
   }
 }
 
-function isHeard({ state, suppressed, called, active }: Record<string, unknown>): boolean {
-  if (state === 'unshelved' && active === false) return false
-  return suppressed === undefined || called === true
-}
-
-/** The receiver's reason where it refuses for good; null where it took it. */
-async function attempt(channel: Channel, entry: Notification, signal: AbortSignal): Promise<string | null> {
-  try {
-    await channel.send(entry, signal)
-    return null
-  } catch (error) {
-    if (error instanceof Refused) return error.message
-    throw error
+/**
+ * What comes after the cursor. Where an entry has failed again and again, the next one of another alarm shows whose fault
+ * it is: if the receiver takes that, the alarm of the first goes aside; if not, the receiver is away and all waits.
+ */
+async function deliverFrom(hold: Hold, cursor: Cursor): Promise<number | null> {
+  const entries = await readFrom(hold.database, cursor)
+  const aside = await asides(hold)
+  let patient = cursor.attempts < PATIENCE
+  let stuck: { alertId: string; error: unknown } | null = null
+  for (const entry of entries) {
+    if (hold.signal.aborted) break
+    const skipped = aside.has(entry.alert_id) || entry.alert_id === stuck?.alertId
+    // the cursor goes past what calls nobody only with what the receiver takes, or an alarm could be put aside for nothing
+    if (stuck && (skipped || !isHeard(entry.payload))) continue
+    let done = NOTHING
+    try {
+      if (!skipped) done = await deliver(hold.channel, entry, hold.signal)
+    } catch (error) {
+      if (stuck) throw stuck.error
+      if (patient || aside.size >= MOST_ASIDE) throw error
+      stuck = { alertId: entry.alert_id, error }
+      continue
+    }
+    if (!(await moveCursor(hold, entry, done, stuck))) return null
+    if (done.refused !== null) await tellRefused(hold, entry.alert_id, done.refused)
+    if (stuck) {
+      aside.add(stuck.alertId)
+      await tellAside(hold, stuck.alertId, wordsOf(stuck.error))
+      stuck = null
+    }
+    patient = true
   }
+  if (!stuck) return entries.length
+  const last = entries.at(-1)
+  // a whole page that calls nobody else: others may come after it
+  if (entries.length < PAGE || !last || !(await moveCursor(hold, last, NOTHING, stuck))) throw stuck.error
+  await tellAside(hold, stuck.alertId, wordsOf(stuck.error))
+  return entries.length
 }
 
-async function tellRefused(
-  database: Database,
-  channel: string,
-  entry: Notification,
-  why: string,
-): Promise<void> {
-  const message = `${channel} refused the transition of alarm ${entry.alert_id}: ${why}`
-  log.warn('notification.refused', { channel, alert_id: entry.alert_id, detail: why })
-  await ask(
-    'record the event',
-    database.sql`insert into system_events (source, event, severity, message)
-      values ('notifications', 'notification.refused', 'warning', ${message.slice(0, 1000)})`,
+function readFrom({ sql }: Database, cursor: Cursor): Promise<Notification[]> {
+  return ask(
+    'read the outbox',
+    sql<Notification[]>`
+      select entry, transaction::text, alert_id, payload from outbox
+      where (transaction, entry) > (${cursor.transaction}::xid8, ${cursor.entry}::bigint)
+        and transaction < pg_snapshot_xmin(pg_current_snapshot())
+        and payload ? 'state' -- not the events of devices: the alarm itself is told
+      order by outbox.transaction, entry limit ${PAGE} -- the number: as text 10 would come before 9`,
   )
 }
 
-/** 5 s: a receiver that takes longer holds up every alarm behind this one. */
-const POST_MS = 5000
+/** False where another consumer has the channel by now. */
+async function moveCursor(
+  hold: Hold,
+  { transaction, entry }: Notification,
+  { sent, refused }: Delivery,
+  stuck: { alertId: string; error: unknown } | null,
+): Promise<boolean> {
+  const { sql } = hold.database
+  const left = stuck
+    ? sql`with aside as (${putAside(sql, hold, stuck.alertId, wordsOf(stuck.error))})`
+    : sql``
+  const moved = await ask(
+    'move the cursor',
+    sql`${left} update notification_cursors set transaction = ${transaction}::xid8, entry = ${entry},
+        sent = sent + ${sent ? 1 : 0}, refused = refused + ${refused !== null ? 1 : 0},
+        attempts = 0, last_error = ${refused}, updated_at = now(), held_until = now() + interval '30 seconds'
+      where channel = ${hold.channel.name} and holder = ${hold.holder} returning 1`,
+  )
+  return moved.length > 0
+}
 
-/** POST; resolves on 2xx, Refused on a 4xx that will not change by waiting, any other error is worth another try. */
-export async function post(
-  url: string,
-  body: string,
-  headers: Record<string, string>,
-  signal: AbortSignal,
-): Promise<void> {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body,
-    redirect: 'error',
-    signal: AbortSignal.any([signal, AbortSignal.timeout(POST_MS)]),
-  })
-  const said = (await response.text()).slice(0, 200)
-  if (response.ok) return
-  const final =
-    response.status >= 400 &&
-    response.status < 500 &&
-    ![401, 403, 404, 408, 425, 429].includes(response.status)
-  const error = `${url} answered ${response.status}: ${said}`
-  throw final ? new Refused(error) : new Error(`Cannot notify: ${error}`)
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

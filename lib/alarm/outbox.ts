@@ -70,7 +70,9 @@ export function outboxRelay(
         // what a notifier has not read yet waits for it, for a week at most
         database.sql`delete from outbox o where sent_at < now() - ${KEEP}::interval
           and (sent_at < now() - ${KEEP_UNREAD}::interval or not exists (select 1 from notification_cursors c
-            where (o.transaction, o.entry) > (c.transaction, c.entry)))`,
+            where (o.transaction, o.entry) > (c.transaction, c.entry))
+            and not exists (select 1 from notifications_aside a
+              where o.alert_id = a.alert_id and (o.transaction, o.entry) > (a.transaction, a.entry)))`,
       )
     },
   }

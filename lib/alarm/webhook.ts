@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { post, type Channel } from './notify.ts'
+import { post, type Channel } from './channel.ts'
 
 /**
  * Posts each transition as it stands on topic alerts. Headers: x-factory-alert-id, x-factory-entry (rises; the same

@@ -1,7 +1,9 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import { alertmanager } from '../../lib/alarm/alertmanager.ts'
 import { careOnce } from '../../lib/alarm/caretaker.ts'
-import { deliverPage, runChannel, type Channel } from '../../lib/alarm/notify.ts'
+import type { Channel } from '../../lib/alarm/channel.ts'
+import { deliverPage, runChannel } from '../../lib/alarm/notify.ts'
+import { outboxRelay } from '../../lib/alarm/outbox.ts'
 import { sign, webhook } from '../../lib/alarm/webhook.ts'
 import { closeSql, connect, createDatabase, type Database, type Sql } from '../../lib/db/connect.ts'
 import { database, STACK_MS } from '../stack.ts'
@@ -14,14 +16,14 @@ interface Got {
   text: string
 }
 const got: Got[] = []
-let answer: (n: number) => Response = () => new Response('ok')
+let answer: (n: number, body: any) => Response = () => new Response('ok')
 let calls = 0
 const receiver = Bun.serve({
   port: 0,
   hostname: '127.0.0.1',
   async fetch(request) {
     const text = await request.text()
-    const response = answer(++calls)
+    const response = answer(++calls, JSON.parse(text))
     if (response.ok)
       got.push({
         headers: request.headers,
@@ -115,7 +117,6 @@ test('an alarm that has waited for others of its machine is raised for the recei
 })
 
 test('what cannot be delivered is tried again and holds up what follows; what is refused is told and left', async () => {
-  const stop = new AbortController()
   const channel = await atEnd(webhook(`${url}/hook`, null))
   const [first, second] = [crypto.randomUUID(), crypto.randomUUID()]
   answer = (n) =>
@@ -127,11 +128,7 @@ test('what cannot be delivered is tried again and holds up what follows; what is
   await enqueue(first, alarm('raised'))
   await enqueue(second, alarm('raised'))
   await enqueue(first, alarm('cleared'))
-  const running = runChannel(channel, db, stop.signal, 10, [10])
-  const deadline = performance.now() + 10_000
-  while (got.length < 2 && performance.now() < deadline) await Bun.sleep(5)
-  stop.abort()
-  await running
+  await runUntil(channel, () => got.length === 2)
   expect(got.map((g) => [g.body.alert_id, g.body.state])).toEqual([
     [first, 'raised'],
     [first, 'cleared'],
@@ -139,6 +136,105 @@ test('what cannot be delivered is tried again and holds up what follows; what is
   expect(calls).toBe(6)
   const events = await sql`select message from system_events where event = 'notification.refused'`
   expect(events[0]!.message).toContain(second)
+})
+
+/** Runs a channel, with hardly a pause between its tries, until this holds. */
+async function runUntil(channel: Channel, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const stop = new AbortController()
+  const running = runChannel(channel, db, stop.signal, 10, [10])
+  const deadline = performance.now() + 10_000
+  while (!(await holds()) && performance.now() < deadline) await Bun.sleep(5)
+  stop.abort()
+  await running
+}
+
+describe('an alarm that the receiver does not take', () => {
+  const asideOf = async ({ name }: Channel) =>
+    (await sql`select alert_id from notifications_aside where channel = ${name}`).map((row) => row.alert_id)
+  /** Each entry once: one that was under way when the channel was stopped comes again. */
+  const told = () =>
+    [...new Map(got.map((g) => [g.headers.get('x-factory-entry'), g.body])).values()].map((body) => [
+      body.alert_id,
+      body.state,
+    ])
+
+  test('holds up what is told of it and of no other; a restart later it has all, in order', async () => {
+    const channel = await atEnd(webhook(`${url}/hook`, null))
+    const [bad, b, c, d] = Array.from({ length: 4 }, () => crypto.randomUUID()) as [
+      string,
+      string,
+      string,
+      string,
+    ]
+    let isHealed = false
+    answer = (_n, { alert_id }) => new Response('', { status: alert_id === bad && !isHealed ? 500 : 200 })
+    await enqueue(bad, alarm('raised'))
+    await enqueue(b, alarm('raised'))
+    await enqueue(bad, alarm('acknowledged'))
+    await enqueue(c, alarm('raised'))
+    await enqueue(bad, alarm('cleared'))
+    await runUntil(channel, () => told().length === 2)
+    expect(told()).toEqual([
+      [b, 'raised'],
+      [c, 'raised'],
+    ])
+    expect(await asideOf(channel)).toEqual([bad])
+    await enqueue(d, alarm('raised'))
+    await runUntil(channel, () => told().length === 3)
+    expect(told().at(-1)).toEqual([d, 'raised'])
+    const events = await sql`select message from system_events where event = 'notification.aside'`
+    expect(events.filter((e) => e.message.includes(bad))).toHaveLength(1)
+
+    isHealed = true
+    await runUntil(channel, async () => (await asideOf(channel)).length === 0)
+    await enqueue(bad, alarm('raised'))
+    await runUntil(channel, () => told().length === 7)
+    expect(told().slice(3)).toEqual(
+      ['raised', 'acknowledged', 'cleared', 'raised'].map((state) => [bad, state]),
+    )
+  })
+
+  test('is not to blame where the receiver takes nothing: all wait, in their order', async () => {
+    const channel = await atEnd(webhook(`${url}/hook`, null))
+    const ids = Array.from({ length: 3 }, () => crypto.randomUUID())
+    answer = (n) => new Response('', { status: n <= 15 ? 503 : 200 })
+    for (const id of ids) await enqueue(id, alarm('raised'))
+    await runUntil(channel, () => calls >= 15)
+    expect(await asideOf(channel)).toEqual([])
+    await runUntil(channel, () => told().length === 3)
+    expect(told()).toEqual(ids.map((id) => [id, 'raised']))
+  })
+
+  test('does not end what comes after a page that calls nobody', async () => {
+    const channel = await atEnd(webhook(`${url}/hook`, null))
+    const [bad, other] = [crypto.randomUUID(), crypto.randomUUID()]
+    answer = (_n, { alert_id }) => new Response('', { status: alert_id === bad ? 404 : 200 })
+    await enqueue(bad, alarm('raised'))
+    for (let i = 0; i < 120; i++) await enqueue(crypto.randomUUID(), alarm('raised', { suppressed: 'group' }))
+    await enqueue(other, alarm('raised'))
+    await runUntil(channel, () => told().length === 1)
+    expect(told()).toEqual([[other, 'raised']])
+  })
+
+  test('finds its entries in the outbox for a week; what all have is kept for a day', async () => {
+    const channel = await atEnd(webhook(`${url}/hook`, null))
+    const [bad, other] = [crypto.randomUUID(), crypto.randomUUID()]
+    answer = (_n, { alert_id }) => new Response('', { status: alert_id === bad ? 500 : 200 })
+    for (const id of [bad, other, bad]) await enqueue(id, alarm('raised'))
+    await runUntil(channel, async () => (await asideOf(channel)).length === 1)
+    await sql`update notification_cursors set transaction = pg_current_xact_id(), entry = 0 where channel <> ${channel.name}`
+    const keptAfter = async (days: number) => {
+      await sql`update outbox set sent_at = now() - make_interval(days => ${days}) where alert_id in ${sql([bad, other])}`
+      await outboxRelay(db, async () => {}, null, signal).tidy?.()
+      return (await sql`select alert_id from outbox where alert_id in ${sql([bad, other])}`).map(
+        (row) => row.alert_id,
+      )
+    }
+    expect(await keptAfter(2)).toEqual([bad, bad])
+    expect(await keptAfter(8)).toEqual([])
+    await runUntil(channel, async () => (await asideOf(channel)).length === 0)
+    expect(await asideOf(channel)).toEqual([])
+  })
 })
 
 test('an entry whose transaction is still open is waited for: none is skipped', async () => {
@@ -238,18 +334,4 @@ test('a producer that is down is one alarm until it is heard again; one that has
   expect((await alarms())[0]!.active).toBe(false)
   const journal = await sql`select transition from alert_journal where sensor_id = 'plant' order by entry`
   expect(journal.map((j) => j.transition)).toEqual(['raised', 'cleared'])
-})
-
-test('a shelf that has reached its end is lifted, once, and that is told', async () => {
-  const id = crypto.randomUUID()
-  await sql`insert into alerts (alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_unit,
-      sensor_alert_level, location, detected_by, description, rule_id, rule_version, why, topic, partition, "offset",
-      shelved_until, suppressed)
-    values (${id}, now(), 'temp-9', 'temperature', 'x', 'medium', '', 'normal', '{}', 'c', 'hot', 'r', 1, '{}', 't', 0, 1,
-      now() - interval '1 second', 'shelved')`
-  await Promise.all([careOnce(options()), careOnce(options())])
-  const [row] = await sql`select shelved_until, suppressed from alerts where alert_id = ${id}`
-  expect({ ...row }).toEqual({ shelved_until: null, suppressed: null })
-  const journal = await sql`select transition, reason from alert_journal where alert_id = ${id}`
-  expect(journal.map((j) => ({ ...j }))).toEqual([{ transition: 'unshelved', reason: 'its time is over' }])
 })

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { RaisedAlarm } from '../../lib/alarm/alarm.ts'
 import { careOnce } from '../../lib/alarm/caretaker.ts'
-import { deliverPage, type Channel } from '../../lib/alarm/notify.ts'
+import type { Channel } from '../../lib/alarm/channel.ts'
+import { deliverPage } from '../../lib/alarm/notify.ts'
 import { tellAlarms } from '../../lib/alarm/transitions.ts'
 import { closeSql, connect, createDatabase, type Database, type Sql } from '../../lib/db/connect.ts'
 import { acknowledgeAlarms, shelveAlarm, unshelveAlarm } from '../../lib/monitor/acts/alarms.ts'
@@ -142,6 +143,20 @@ describe('a shelf is the sensor’s and the rule’s', () => {
       }
     },
   )
+})
+
+test('a shelf that has reached its end is lifted, once, and that is told', async () => {
+  const id = crypto.randomUUID()
+  await sql`insert into alerts (alert_id, "timestamp", sensor_id, sensor_type, anomaly_type, severity, sensor_unit,
+      sensor_alert_level, location, detected_by, description, rule_id, rule_version, why, topic, partition, "offset",
+      shelved_until, suppressed)
+    values (${id}, now(), 'temp-9', 'temperature', 'x', 'medium', '', 'normal', '{}', 'c', 'hot', 'r', 1, '{}', 't', 0, 1,
+      now() - interval '1 second', 'shelved')`
+  await Promise.all([care(), care()])
+  const [row] = await sql`select shelved_until, suppressed from alerts where alert_id = ${id}`
+  expect({ ...row }).toEqual({ shelved_until: null, suppressed: null })
+  const journal = await sql`select transition, reason from alert_journal where alert_id = ${id}`
+  expect(journal.map((j) => ({ ...j }))).toEqual([{ transition: 'unshelved', reason: 'its time is over' }])
 })
 
 test('who was called before a sensor went out of service hears of the end; who was not does not', async () => {
