@@ -159,7 +159,9 @@ function step(state: AdaptiveState, { at, value }: Sample, rule: AdaptiveRule): 
   }
   const rangeSpeaks =
     RANGE_WEIGHT * Math.min(1, broken / RANGE_FULL) * Math.min(1, (at - body[FIRST_AT]!) / DAY_MICROS)
-  const speaks = high > low ? Math.sqrt(Math.sqrt(sum)) + rangeSpeaks : 0
+  // a sensor that never moved has no scale: only its first move, once it is known, says anything
+  const isFirstMove = high === low && value !== low && body[COUNT]! > LEARNING
+  const speaks = high > low || isFirstMove ? Math.sqrt(Math.sqrt(sum)) + rangeSpeaks : 0
   const rarity = surpriseOf(state, COMBINED, 2 ** (1.25 * speaks))
   episode[RARITY] = rarity
   advance(state)

@@ -68,7 +68,7 @@ export function firstReading({ body, hours, taught, origin }: Memories, at: numb
   body[COUNT] = 1
 }
 
-/** Sizes of all residuals of a newer reading, written to `sizes`; then the memories learn it. Returns the share of the range by which it breaks the range (0 where it does not). */
+/** Sizes of all residuals of a newer reading, written to `sizes`; then the memories learn it. Returns the share of the range by which it breaks the range (0 where it does not, endless where there was none). */
 export function learn(
   m: Memories,
   at: number,
@@ -136,7 +136,7 @@ export function learn(
   else if (at - b[HIGH_AT]! > RANGE_MEMORY_MICROS) b[HIGH]! -= shrink * Math.max(0, high - level)
   if (value < low) b[LOW] = value
   else if (at - b[LOW_AT]! > RANGE_MEMORY_MICROS) b[LOW]! += shrink * Math.max(0, level - low)
-  return beyond > 0 && range > 0 ? beyond / range : 0
+  return beyond > 0 ? beyond / range : 0
 }
 
 /** What is usual at this hour, for the explanation. */

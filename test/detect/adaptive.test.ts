@@ -49,6 +49,16 @@ test('learning is silent, and a quiet sensor stays nearly so', () => {
   expect(onsets(watch(6000)).length).toBeLessThanOrEqual(4)
 })
 
+test.each([
+  ['once', (i: number) => i === 2000],
+  ['for good', (i: number) => i >= 2000],
+])('a sensor that never moved is told of where it moves %s, and not again on the way back', (_how, moves) => {
+  const verdicts = watch(2400, (_, i) => (moves(i) ? 500 : 5))
+  expect(onsets(verdicts)).toEqual([2000])
+  expect(verdicts[2000]).toMatchObject({ part: 'range', low: 5, high: 5 })
+  expect(explain(verdicts[2000]!, 500, '°C')).toContain('495 °C beyond everything seen')
+})
+
 test('a value that stays the same where it used to move is told', () => {
   const verdicts = watch(3000, (v, i) => (i >= 2500 && i < 2600 ? 50.5 : v))
   expect(onsets(verdicts.slice(2500, 2600)).length).toBeGreaterThanOrEqual(1)
