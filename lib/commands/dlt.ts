@@ -1,9 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { parseConfig, type Config } from '../config.ts'
-import { closeSql, connect, learnRoles, type Sql } from '../db/connect.ts'
-import { countByReason, deadLetters, type Choice, type DeadLetter } from '../ingest/dead-letters.ts'
+import { createDatabase, learnRoles, type Database, type Sql } from '../db/connect.ts'
+import {
+  countByReason,
+  deadLetters,
+  firstMarks,
+  newestLetter,
+  type Choice,
+  type DeadLetter,
+} from '../ingest/dead-letters.ts'
+import { Fault } from '../ingest/decode.ts'
 import { decodersOf } from '../ingest/decoders.ts'
-import { createPace, redrive, type Outcome } from '../ingest/redrive.ts'
+import { createAdmittance, createPace, lettersInLog, redrive, type Outcome } from '../ingest/redrive.ts'
 import { clusterOf, clusterView, kafkaClients } from '../kafka/client.ts'
 import { createPublisher } from '../kafka/publish.ts'
 import { stackConfig } from '../local/servers.ts'
@@ -15,7 +23,7 @@ const HELP = `bun run dlt list | show ID… | redrive [ID…]: messages that bec
   list        how many of each topic and reason, and the newest of each
   show        one whole: from where, why, headers, value as text and as hex
   redrive     back to their topic and partition, as they came: under its own number a message is stored once, however
-              often it is sent; one without a number is sent once (--again: looks into the log first)
+              often it is sent; one without a number is sent once (--again: once more, where the log has it not)
 
   --reason R, --topic T   only these (list, redrive); redrive takes these, numbers, or --all
   --dry-run               says what would be sent
@@ -32,6 +40,7 @@ type Values = Parameters<Parameters<typeof command>[0]['main']>[0]
 
 const PAGE = 200
 const SHOWN_BYTES = 4096
+const MAX_ID = Number.MAX_SAFE_INTEGER
 
 await command({
   help: HELP,
@@ -54,16 +63,17 @@ await command({
       throw usage(`list, show or redrive: got "${act ?? ''}"`)
     const { config } = await stackConfig()
     await learnRoles(config.DATABASE_URL)
-    const sql = connect(config.DATABASE_URL, { name: 'dlt', role: 'consumer', max: 2 })
+    const database = createDatabase(config.DATABASE_URL, { name: 'dlt', role: 'consumer', max: 2 })
+    const { sql } = database
     try {
       if (act === 'list') return await list(sql, values)
       if (act === 'show') return await show(sql, ids, values.json === true)
-      return await send(config, sql, ids, values, signal)
+      return await send(config, database, ids, values, signal)
     } catch (error) {
       if (error instanceof Stop) throw error
       throw new Stop(`Cannot ${act}: ${(error as Error).message}`, EXIT.unavailable, { cause: error })
     } finally {
-      await closeSql(sql)
+      await database.close()
     }
   },
 })
@@ -99,13 +109,17 @@ async function list(sql: Sql, values: Values): Promise<number> {
 
 async function show(sql: Sql, ids: number[], json: boolean): Promise<number> {
   if (ids.length === 0) throw usage('show ID')
-  const letters = await deadLetters(sql, { ids }, { afterId: 0, limit: ids.length })
+  const letters = await deadLetters(sql, { ids }, { afterId: 0, untilId: MAX_ID, limit: ids.length })
   if (json) console.log(JSON.stringify(letters.map(asJson), null, 2))
   else for (const letter of letters) console.log(asText(letter))
   if (letters.length === new Set(ids).size) return EXIT.ok
-  const missing = ids.filter((id) => !letters.some((l) => l.id === id))
-  throw new Stop(
-    `Cannot show ${missing.join(', ')}: there is no such dead letter: see bun run dlt list`,
+  throw missing('show', ids, new Set(letters.map((l) => l.id)))
+}
+
+function missing(act: string, ids: readonly number[], found: ReadonlySet<number>): Stop {
+  const gone = ids.filter((id) => !found.has(id))
+  return new Stop(
+    `Cannot ${act} ${gone.join(', ')}: there is no such dead letter: see bun run dlt list`,
     EXIT.fault,
   )
 }
@@ -155,11 +169,12 @@ function hexLines(bytes: Buffer): string[] {
 
 async function send(
   config: Config,
-  sql: Sql,
+  database: Database,
   ids: number[],
   values: Values,
   signal: AbortSignal,
 ): Promise<number> {
+  const { sql } = database
   const choice: Choice = {
     ids: ids.length > 0 ? ids : undefined,
     reason: textOf(values.reason),
@@ -168,21 +183,25 @@ async function send(
   const isChosen = choice.ids !== undefined || choice.reason !== undefined || choice.topic !== undefined
   if (!isChosen && !values.all) throw usage('numbers, --reason, --topic or --all')
   if (values['value-file'] !== undefined && ids.length !== 1) throw usage('one number with --value-file')
+  const correct = correction(values)
   const clients = kafkaClients({ ...clusterOf(config), clientId: 'dlt' })
   const view = clusterView(clients)
   const publisher = createPublisher(clients)
   const pace = createPace(positiveFlag('rate', values.rate) ?? null, () => performance.now())
+  // what is sent now and becomes a dead letter once more is not for this call
+  const untilId = await newestLetter(sql)
   const options = {
-    ...{ sql, clients, view, publisher },
+    ...{ sql, clients, publisher, correct },
+    admit: await createAdmittance(database, config.MAX_SENSORS),
     decoders: decodersOf({ ...parseConfig(), ...config, FLEET: 'all' }),
-    correct: correction(values),
     dryRun: values['dry-run'] === true,
-    again: values.again === true,
+    inLog: values.again === true ? await lettersInLog(clients, view, await firstMarks(sql, choice)) : null,
   }
   const counts = new Map<Outcome, number>()
+  const found = new Set<number>()
   try {
     for (let afterId = 0; !signal.aborted;) {
-      const letters = await deadLetters(sql, choice, { afterId, limit: PAGE })
+      const letters = await deadLetters(sql, choice, { afterId, untilId, limit: PAGE })
       for (const letter of letters) {
         if (signal.aborted) break
         if (!options.dryRun) await pace(signal)
@@ -191,6 +210,7 @@ async function send(
         if (values.json) console.log(JSON.stringify({ id: letter.id, outcome, why }))
         else console.log(`${letter.id}  ${outcome}: ${why}`)
         afterId = letter.id
+        found.add(letter.id)
       }
       if (letters.length < PAGE) break
     }
@@ -200,15 +220,16 @@ async function send(
   }
   const sums = [...counts].map(([outcome, count]) => `${count} ${outcome}`)
   process.stderr.write(`${sums.join(', ') || 'there is none'}\n`)
+  if (!signal.aborted && ids.some((id) => !found.has(id))) throw missing('send', ids, found)
   const failed = (counts.get('still broken') ?? 0) + (counts.get('incomplete') ?? 0)
   return failed > 0 ? EXIT.fault : EXIT.ok
 }
 
 /** What --set or --value-file make of a value; null where neither is given. */
-function correction(values: Values): ((value: Buffer | null) => Buffer) | null {
+function correction(values: Values): ((value: Buffer | null) => Buffer | Fault) | null {
   const file = values['value-file']
   if (typeof file === 'string') {
-    const value = readFileSync(file)
+    const value = bytesOf(file)
     return () => value
   }
   if (!Array.isArray(values.set)) return null
@@ -219,21 +240,32 @@ function correction(values: Values): ((value: Buffer | null) => Buffer) | null {
   })
   return (value) => {
     const message = parsed(value)
+    if (message instanceof Fault) return message
     for (const change of changes) assign(message, change.path, change.value)
     return Buffer.from(JSON.stringify(message))
   }
 }
 
-function parsed(value: Buffer | null): Record<string, unknown> {
+function bytesOf(file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (cause) {
+    throw usage(
+      `a file that can be read after --value-file (${(cause as NodeJS.ErrnoException).code}): got "${file}"`,
+    )
+  }
+}
+
+function parsed(value: Buffer | null): Record<string, unknown> | Fault {
   try {
     const message: unknown = JSON.parse(value?.toString('utf8') ?? '')
     if (typeof message === 'object' && message !== null) return message as Record<string, unknown>
   } catch {
     // said below
   }
-  throw new Stop(
-    'Cannot set a field: the value is no JSON object: give the whole with --value-file',
-    EXIT.usage,
+  return new Fault(
+    'decode',
+    'has no field to set, for it is no JSON object: give the whole with --value-file',
   )
 }
 

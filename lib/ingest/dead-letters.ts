@@ -54,7 +54,7 @@ export async function countByReason(sql: Sql, choice: Choice): Promise<ReasonCou
 export async function deadLetters(
   sql: Sql,
   choice: Choice,
-  page: { afterId: number; limit: number },
+  page: { afterId: number; untilId: number; limit: number },
 ): Promise<DeadLetter[]> {
   const rows = await ask(
     'read dead letters',
@@ -62,13 +62,38 @@ export async function deadLetters(
       select dead_letter_id as id, topic, partition, "offset", reason, message, key, value, value_bytes as "valueBytes",
         headers, sensor_id as "sensorId", run_id as "runId", seq, recorded_at as "recordedAt", redriven_at as "redrivenAt"
       from dead_letters where ${meant(sql, choice)} and dead_letter_id > ${page.afterId}
+        and dead_letter_id <= ${page.untilId}
       order by dead_letter_id limit ${page.limit}`,
   )
   const bytes = (x: Uint8Array | null) => (x === null ? null : Buffer.from(x))
   return rows.map((row) => ({ ...row, key: bytes(row.key), value: bytes(row.value) }))
 }
 
-/** Said before a letter is sent. false: somebody has said so already. */
+/** The number of the newest one; 0 where there is none. */
+export async function newestLetter(sql: Sql): Promise<number> {
+  const rows = await ask(
+    'find the newest dead letter',
+    sql<{ id: number }[]>`select coalesce(max(dead_letter_id), 0)::bigint as id from dead_letters`,
+  )
+  return rows[0]?.id ?? 0
+}
+
+export interface FirstMark {
+  topic: string
+  since: Date
+}
+
+/** When the first of the chosen letters was marked, of each topic that has a marked one. */
+export async function firstMarks(sql: Sql, choice: Choice): Promise<FirstMark[]> {
+  return ask(
+    'find the first marked dead letters',
+    sql<FirstMark[]>`
+      select topic, min(redriven_at) as since from dead_letters
+      where ${meant(sql, choice)} and redriven_at is not null group by topic`,
+  )
+}
+
+/** false: somebody has said so already */
 export async function markRedriven(sql: Sql, id: number): Promise<boolean> {
   const marked = await ask(
     'mark a dead letter',

@@ -1,16 +1,22 @@
-import type { Sql } from '../db/connect.ts'
+import type { Database, Sql } from '../db/connect.ts'
 import type { ClusterView, KafkaClients } from '../kafka/client.ts'
 import { readLogRange } from '../kafka/log.ts'
 import type { Outgoing, Publisher } from '../kafka/publish.ts'
+import { protocolType } from '../kafka/send.ts'
+import type { Identity, Reading } from '../reading.ts'
 import { sleep } from '../run.ts'
-import { markRedriven, unmarkRedriven, type DeadLetter } from './dead-letters.ts'
+import { startAdmission } from './admission.ts'
+import { markRedriven, unmarkRedriven, type DeadLetter, type FirstMark } from './dead-letters.ts'
 import { Fault, type Decoder } from './decode.ts'
+import { identityOf } from './identity.ts'
+import { createKeyCache, type SensorNumbers } from './keys.ts'
+import { createState } from './partition.ts'
 
 /**
  * The way back of a dead letter: to the topic and partition it came from, with its own headers, so that it is who it was.
  * Its number in its run is still open there (lib/ingest/marks.ts), so the first one to come fills it and any further one is
- * a repeat. One without a number can't be told from its repeat by the consumer; therefore its letter is marked *before* it
- * is sent, a marked one is not sent again, and `again` looks into the log first whether it is there.
+ * a repeat: its letter is marked when Kafka has it. One without a number can't be told from its repeat by the consumer;
+ * therefore its letter is marked *before* it is sent. A marked one is sent again only where the log has no message for it.
  * A corrected message is not what its producer accepted: it goes as a foreign one, beside its letter.
  */
 export type Outcome =
@@ -26,13 +32,15 @@ export type Outcome =
 export interface RedriveOptions {
   sql: Sql
   clients: KafkaClients
-  view: ClusterView
   publisher: Publisher
   decoders: ReadonlyMap<string, Decoder>
+  /** whether the consumers would register what these readings need */
+  admit: (readings: readonly Reading[]) => Promise<Fault | null>
   /** makes another value of the letter's; null: it goes as it came */
-  correct: ((value: Buffer | null) => Buffer) | null
+  correct: ((value: Buffer | null) => Buffer | Fault) | null
   dryRun: boolean
-  again: boolean
+  /** marked letters that the log has a message for; null: those that are marked are left alone */
+  inLog: ReadonlySet<number> | null
 }
 
 /** Names the letter in what was sent for it. */
@@ -44,12 +52,13 @@ export async function redrive(
   options: RedriveOptions,
   letter: DeadLetter,
 ): Promise<{ outcome: Outcome; why: string }> {
-  const { sql, publisher } = options
-  if (letter.redrivenAt && !options.again)
+  const { sql, publisher, inLog } = options
+  if (letter.redrivenAt && !inLog)
     return {
       outcome: 'already sent',
       why: `at ${letter.redrivenAt.toISOString()}; --again looks whether it arrived`,
     }
+  if (letter.redrivenAt && inLog?.has(letter.id)) return { outcome: 'already sent', why: 'the log has it' }
   const whole = await wholeValue(options, letter)
   if (whole === undefined)
     return {
@@ -57,23 +66,28 @@ export async function redrive(
       why: `${letter.value?.length ?? 0} of ${letter.valueBytes} bytes are kept`,
     }
   const value = options.correct ? options.correct(whole) : whole
-  const fault = await faultOf(options, letter.topic, value)
-  if (fault) return { outcome: 'still broken', why: `${fault.reason}: ${fault.message}` }
-  const message = toMessage(letter, value, options.correct !== null)
-  const identified = message.headers['run-id'] !== undefined && message.headers.seq !== undefined
-  if (letter.redrivenAt && !identified && (await isInLog(options, letter)))
-    return { outcome: 'already sent', why: 'the log has it' }
+  const fault = value instanceof Fault ? value : await faultOf(options, letter.topic, value)
+  if (value instanceof Fault || fault)
+    return { outcome: 'still broken', why: `${fault?.reason}: ${fault?.message}` }
   if (options.dryRun) return { outcome: 'would be sent', why: `to ${letter.topic}` }
-  if (!letter.redrivenAt && !(await markRedriven(sql, letter.id)))
+  const identity = options.correct ? null : numberOf(letter)
+  const message = toMessage(letter, value, identity)
+  if (!identity && !letter.redrivenAt && !(await markRedriven(sql, letter.id)))
     return { outcome: 'already sent', why: 'by somebody else, just now' }
   try {
     await publisher.publish(letter.topic, [message])
   } catch (error) {
-    // Without an answer it may be there: harmless for one with a number; of the others only what was refused is certainly not.
-    if (identified || isRefused(error)) await unmarkRedriven(sql, letter.id)
+    // Without an answer it may be there: of those without a number only what was refused is certainly not.
+    if (!identity && isRefused(error)) await unmarkRedriven(sql, letter.id)
     throw error
   }
+  if (identity) await markRedriven(sql, letter.id)
   return { outcome: 'sent', why: `to ${letter.topic}` }
+}
+
+/** What a consumer took for its number, and nothing else: its headers may name what is none. */
+function numberOf({ runId, seq }: DeadLetter): Identity | null {
+  return runId === null || seq === null ? null : { runId, seq }
 }
 
 /** undefined where it can't be had any more */
@@ -89,7 +103,7 @@ async function wholeValue(options: RedriveOptions, letter: DeadLetter): Promise<
 }
 
 async function faultOf(
-  { decoders }: RedriveOptions,
+  { decoders, admit }: RedriveOptions,
   topic: string,
   value: Buffer | null,
 ): Promise<Fault | null> {
@@ -97,12 +111,13 @@ async function faultOf(
   if (!decode) return null
   await decode.learn?.([value])
   const decoded = decode(value)
-  return decoded instanceof Fault ? decoded : null
+  return decoded instanceof Fault ? decoded : admit(decoded.readings)
 }
 
-function toMessage(letter: DeadLetter, value: Buffer | null, isCorrected: boolean): Outgoing {
+function toMessage(letter: DeadLetter, value: Buffer | null, identity: Identity | null): Outgoing {
   const headers: Record<string, string> = { ...letter.headers, [LETTER_HEADER]: String(letter.id) }
-  if (isCorrected) {
+  if (identity) Object.assign(headers, { 'run-id': identity.runId, seq: String(identity.seq) })
+  else if (identityOf(headers)) {
     delete headers['run-id']
     delete headers.seq
   }
@@ -110,26 +125,63 @@ function toMessage(letter: DeadLetter, value: Buffer | null, isCorrected: boolea
   return { key, value, headers, ...(partition === null ? {} : { partition }) }
 }
 
-/** Whether a message for this letter has been appended since it was marked. */
-async function isInLog({ clients, view }: RedriveOptions, letter: DeadLetter): Promise<boolean> {
-  const since = (letter.redrivenAt?.getTime() ?? 0) - CLOCKS_MS
-  const from = await view.ask('find where to look', (admin) =>
-    admin.fetchTopicOffsetsByTimestamp(letter.topic, since),
-  )
-  let found = false
-  for (const { partition, high } of await view.offsets(letter.topic)) {
-    if (found || (letter.partition !== null && letter.partition !== partition)) continue
-    const first = Number(from.find((f) => f.partition === partition)?.offset ?? high)
-    if (first < 0) continue
-    await readLogRange(clients, letter.topic, partition, first, high, ({ headers }) => {
-      if (String(headers?.[LETTER_HEADER] ?? '') === String(letter.id)) found = true
-    })
+/**
+ * Decides as the consumers do, with the sensors that are registered now and those of the letters before: a letter that
+ * would only become another one of reason sensor_limit is refused.
+ */
+export async function createAdmittance(
+  database: Database,
+  maxSensors: number,
+): Promise<RedriveOptions['admit']> {
+  const keys = createKeyCache(database)
+  await keys.load()
+  const known: SensorNumbers = new Map()
+  const registered = new Set<string>()
+  const { admit } = startAdmission(createState(), keys, known, registered, maxSensors)
+  return async (readings) => {
+    for (const id of await keys.find(readings, known)) registered.add(id)
+    return admit(readings)
+  }
+}
+
+/** The letters that the log has a message for, appended to these topics since the first of each was marked. */
+export async function lettersInLog(
+  clients: KafkaClients,
+  view: ClusterView,
+  marks: readonly FirstMark[],
+): Promise<Set<number>> {
+  const found = new Set<number>()
+  for (const { topic, since } of marks) {
+    const starts = await view.ask('find where to look', (admin) =>
+      admin.fetchTopicOffsetsByTimestamp(topic, since.getTime() - CLOCKS_MS),
+    )
+    for (const { partition, high } of await view.offsets(topic)) {
+      const first = Number(starts.find((s) => s.partition === partition)?.offset ?? high)
+      if (first < 0) continue
+      await readLogRange(clients, topic, partition, first, high, ({ headers }) => {
+        const id = headers?.[LETTER_HEADER]
+        if (id) found.add(Number(String(id)))
+      })
+    }
   }
   return found
 }
 
-function isRefused(error: unknown): boolean {
-  return error instanceof Error && error.name === 'KafkaJSProtocolError'
+/** What a broker says before it appends; other answers may come after, from one that has lost its partition or waited in vain. */
+const NOT_APPENDED = new Set([
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'INVALID_RECORD',
+  'INVALID_TIMESTAMP',
+  'CORRUPT_MESSAGE',
+  'NOT_ENOUGH_REPLICAS',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'TOPIC_AUTHORIZATION_FAILED',
+])
+
+/** Kafka has certainly not taken it. */
+export function isRefused(error: unknown): boolean {
+  return NOT_APPENDED.has(protocolType(error) ?? '')
 }
 
 /** Waits so that on average no more than `perSecond` go; null: as fast as it goes. */

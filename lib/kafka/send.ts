@@ -285,7 +285,7 @@ function missing(topic: string): string {
 }
 
 /** The broker's own word for what went wrong; null where it was no broker that spoke. */
-function protocolType(error: unknown): string | null {
+export function protocolType(error: unknown): string | null {
   for (let e = error; e instanceof Error; e = e.cause) {
     if (e.name === 'KafkaJSProtocolError' && 'type' in e && typeof e.type === 'string') return e.type
   }

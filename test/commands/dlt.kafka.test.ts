@@ -13,9 +13,9 @@ let consumers: Supervised[] = []
 const FOREIGN = 'foreign-1'
 
 beforeAll(async () => {
-  plant = await startPlant({ rate: 300, env: { MAX_SENSORS: '5' } })
+  plant = await startPlant({ rate: 100, env: { MAX_SENSORS: '5' } })
   await until('dead letters', async () => (await letters()) > 300, 90_000)
-  await sendForeign(foreignReading(21), foreignReading(22), '{"sensor_id":"foreign-1","value":23}')
+  await sendForeign(foreignReading(21), foreignReading(22), '{"sensor_id":"foreign-1","value":23}', 'no JSON')
   await plant.producer.stop()
 }, STACK_MS + 150_000)
 afterAll(async () => {
@@ -47,9 +47,12 @@ async function sendForeign(...values: string[]): Promise<void> {
   await producer.disconnect()
 }
 
+/** As the consumers are told now. */
+let maxSensors = '5'
+
 async function dlt(...args: string[]): Promise<{ code: number; lines: string[]; err: string }> {
   const child = Bun.spawn([process.execPath, '--no-env-file', 'lib/commands/dlt.ts', ...args], {
-    env: plant.env,
+    env: { ...plant.env, MAX_SENSORS: maxSensors },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',
@@ -76,7 +79,7 @@ test('list says how many of each reason, show says what one is', async () => {
   const { dead_letters } = JSON.parse(lines.join('\n'))
   const limit = dead_letters.find((c: { reason: string }) => c.reason === 'sensor_limit')
   const schema = dead_letters.find((c: { reason: string }) => c.reason === 'schema')
-  expect(limit.count + schema.count).toBe(await letters())
+  expect(limit.count + schema.count + 1).toBe(await letters())
   const shown = await dlt('show', String(schema.newest_id))
   expect(shown.code).toBe(0)
   expect(shown.lines.join('\n')).toContain('{"sensor_id":"foreign-1","value":23}')
@@ -86,19 +89,27 @@ test('list says how many of each reason, show says what one is', async () => {
 
 test('a dry run sends nothing', async () => {
   const before = await letters()
+  maxSensors = '10000'
   const { code, err } = await dlt('redrive', '--reason', 'sensor_limit', '--dry-run')
   expect(code).toBe(0)
-  expect(err).toContain(`${before - 1} would be sent`)
+  expect(err).toContain(`${before - 2} would be sent`)
   const marked = await plant.sql`select 1 from dead_letters where redriven_at is not null`
   expect(marked.length).toBe(0)
 })
 
-test('sent back too soon it is a dead letter once more, which the ledger counts once', async () => {
+test('what the consumers still have no room for is not sent', async () => {
   const before = await letters()
-  const [first] = await plant.sql<{ id: number }[]>`
-    select min(dead_letter_id) as id from dead_letters where reason = 'sensor_limit'`
-  expect(await dlt('redrive', String(first?.id))).toMatchObject({ code: 0, err: '1 sent\n' })
-  await until('it to come back', async () => (await letters()) > before, 60_000)
+  maxSensors = '5'
+  const { code, err } = await dlt('redrive', '--reason', 'sensor_limit')
+  expect({ code, err }).toEqual({ code: 1, err: `${before - 2} still broken\n` })
+})
+
+test('sent back too soon each is a dead letter once more: sent once, and counted once', async () => {
+  const before = await letters()
+  maxSensors = '10000' // which the consumers have not heard of
+  const { code, err } = await dlt('redrive', '--reason', 'sensor_limit')
+  expect({ code, err }).toEqual({ code: 0, err: `${before - 2} sent\n` })
+  await until('them to come back', async () => (await letters()) === before + before - 2, 60_000)
   const report = await plant.verify()
   expect(report).toMatchObject({ lost: 0, duplicated: 0, phantom: 0, behind: 0 })
   expect(report.stored + report.dead_lettered).toBe(report.accepted)
@@ -111,7 +122,7 @@ test('sent again, and again, each is stored once, and the ledger stays true', as
     supervise(`again-${n}`, ['consumer.ts'], { ...env, CONSUMER_ID: `again-${n}` }, plant.config.STATE_DIR),
   )
   const first = await dlt('redrive', '--reason', 'sensor_limit')
-  expect(first).toMatchObject({ code: 0, err: expect.stringMatching(/^1 already sent, \d+ sent\n$/) })
+  expect(first).toMatchObject({ code: 0, err: expect.stringMatching(/^(\d+) already sent, \1 sent\n$/) })
   const stored = await plant.verify()
   expect(stored).toMatchObject({ lost: 0, duplicated: 0, phantom: 0, dead_lettered: 0, behind: 0 })
   expect(stored.stored).toBe(stored.accepted)
@@ -120,8 +131,10 @@ test('sent again, and again, each is stored once, and the ledger stays true', as
   const second = await dlt('redrive', '--reason', 'sensor_limit')
   expect(second.err).toMatch(/^\d+ already sent\n$/)
   const third = await dlt('redrive', '--reason', 'sensor_limit', '--again')
-  expect(third.err).toContain('2 already sent') // the two without a number: the log has them
-  expect(third.err).toMatch(/\d+ sent/)
+  expect(third.err).toBe(second.err) // the log has them
+  await plant.sql`update dead_letters set redriven_at = null where run_id is not null` // as if killed before marking
+  const fourth = await dlt('redrive', '--reason', 'sensor_limit')
+  expect(fourth.err).toMatch(/^\d+ sent, 4 already sent\n$/) // the two foreign ones, and their second letters
   expect(await plant.verify()).toMatchObject({ ...stored, unidentified: expect.anything() })
   expect(await foreignValues()).toEqual([21, 22])
 }, 300_000)
@@ -147,4 +160,18 @@ test('what it is not given it asks for', async () => {
   expect(await dlt('redrive')).toMatchObject({ code: 2 })
   expect(await dlt('scatter')).toMatchObject({ code: 2 })
   expect(await dlt('redrive', 'first')).toMatchObject({ code: 2 })
+  expect(await dlt('redrive', '1', '--value-file', 'missing.json')).toMatchObject({ code: 2 })
+  expect(await dlt('redrive', '999999999')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('Cannot send 999999999: there is no such dead letter'),
+  })
+})
+
+test('a field cannot be set in what is no object: said of that letter, and no end of the others', async () => {
+  const { code, lines } = await dlt('redrive', '--all', '--dry-run', '--set', 'value=3')
+  expect(code).toBe(1)
+  expect(lines.filter((line) => line.includes('still broken'))).toEqual([
+    expect.stringContaining('has no field to set, for it is no JSON object'),
+  ])
+  expect(lines.at(-1)).toContain('already sent')
 })
