@@ -1,12 +1,13 @@
 import type { Type } from 'avsc'
-import { RegistryAway, type Registry } from './registry.ts'
-import { nameOf, typeOf } from './schemas.ts'
+import { RegistryAway, type Registry, type Schema } from './registry.ts'
+import { nameOf, nullable, requiredFields, typeOf } from './schemas.ts'
 import { HEAD_BYTES, schemaIdOf } from './wire.ts'
 
 /**
  * Reads one record type, whatever version of its schema a message was written by: the writer's schema comes from the
  * registry by its number, and Avro's own rules lead from it to ours. Fields that we don't know are passed over, fields
- * that it doesn't have get our defaults: so readers and writers are brought up to date in any order.
+ * that it doesn't have get our defaults: so readers and writers are brought up to date in any order. A field that it may
+ * leave out is read where it has a value.
  */
 export interface AvroReader<T> {
   /** makes sure of the schemas of these messages, as far as the registry answers */
@@ -27,45 +28,43 @@ export class Unreadable {
 export class SchemaPending extends Error {}
 
 /** How to read what a schema's number stands for. */
-type Plan = { type: Type; resolver: Resolver; tsFactor: number } | Unreadable
+type Plan = { resolver: Resolver; tsFactor: number } | Unreadable
 type Resolver = ReturnType<Type['createResolver']>
 
-/** A number that nobody has registered is asked for again after this: somebody may register late. */
-const ABSENT_MS = 10_000
 /** Random bytes may name any number: so many are remembered as unknown. */
 const ABSENT_KEPT = 10_000
 const QUESTIONS_AT_ONCE = 8
 
-export function createReader<T extends { ts: number }>(
-  schema: string,
-  registry: Registry,
-  now: () => number = Date.now,
-): AvroReader<T> {
-  const reader = typeOf(schema)
+export function createReader<T extends { ts: number }>(schema: string, registry: Registry): AvroReader<T> {
+  const reader = typeOf(nullable(schema))
+  const required = requiredFields(schema) as (keyof T & string)[]
   const plans = new Map<number, Plan>()
-  const absent = new Map<number, number>()
+  /** numbers that nobody had registered when they were last asked for */
+  const absent = new Set<number>()
   let away = 'not asked yet'
 
   async function learnOne(id: number): Promise<void> {
     try {
-      const text = await registry.schema(id)
-      if (text !== null) {
-        plans.set(id, planFor(text, id))
+      const written = await registry.schema(id)
+      if (written !== null) {
+        plans.set(id, planFor(written, id))
+        absent.delete(id)
         return
       }
       if (absent.size >= ABSENT_KEPT) absent.delete(absent.keys().next().value ?? 0)
-      absent.set(id, now() + ABSENT_MS)
+      absent.add(id)
     } catch (error) {
       if (!(error instanceof RegistryAway)) throw error
       away = error.message
+      absent.delete(id) // it may have been registered since
     }
   }
 
-  function planFor(text: string, id: number): Plan {
+  function planFor({ text, references }: Schema, id: number): Plan {
     try {
-      const writer = typeOf(text)
+      const writer = typeOf(text, references)
       const resolver = reader.createResolver(writer, { ignoreNamespaces: true } as object)
-      return { type: reader, resolver, tsFactor: isInMillis(text) ? 1000 : 1 }
+      return { resolver, tsFactor: isInMillis(text) ? 1000 : 1 }
     } catch (error) {
       return new Unreadable(
         'schema',
@@ -79,7 +78,8 @@ export function createReader<T extends { ts: number }>(
       const wanted = new Set<number>()
       for (const value of values) {
         const id = value === null ? null : schemaIdOf(value)
-        if (id === null || id < 1 || plans.has(id) || (absent.get(id) ?? 0) > now()) continue
+        // One that was absent is asked for again: whoever writes with it registers it first, perhaps just now.
+        if (id === null || id < 1 || plans.has(id)) continue
         wanted.add(id)
       }
       const ids = [...wanted]
@@ -93,13 +93,13 @@ export function createReader<T extends { ts: number }>(
       const plan = plans.get(id)
       if (plan instanceof Unreadable) return plan
       if (!plan) {
-        if (id < 1 || (absent.get(id) ?? 0) > now()) {
+        if (id < 1 || absent.has(id)) {
           return new Unreadable('unknown_schema', `names schema ${id}, which the registry does not know`)
         }
         throw new SchemaPending(`Cannot read a message of schema ${id}: ${away}`)
       }
       try {
-        const { value: record, offset } = plan.type.decode(value, HEAD_BYTES, plan.resolver)
+        const { value: record, offset } = reader.decode(value, HEAD_BYTES, plan.resolver)
         if (offset < 0) return new Unreadable('truncated', `ends within a record of schema ${id}`)
         if (offset < value.length) {
           return new Unreadable(
@@ -108,6 +108,9 @@ export function createReader<T extends { ts: number }>(
           )
         }
         const read = record as T
+        for (const name of required) {
+          if (read[name] === null) return new Unreadable('schema', `${name}: must have a value, is null`)
+        }
         if (plan.tsFactor !== 1) read.ts *= plan.tsFactor
         return read
       } catch (error) {
@@ -119,8 +122,8 @@ export function createReader<T extends { ts: number }>(
 
 /** Writers that count milliseconds say so by the logical type; Avro itself would take their number as it is. */
 function isInMillis(text: string): boolean {
-  const { fields = [] } = JSON.parse(text) as {
-    fields?: { name?: string; type?: { logicalType?: string } }[]
-  }
-  return fields.find((field) => field.name === 'ts')?.type?.logicalType === 'timestamp-millis'
+  type Logical = { logicalType?: string }
+  const { fields = [] } = JSON.parse(text) as { fields?: { name?: string; type?: Logical | Logical[] }[] }
+  const types = [fields.find((field) => field.name === 'ts')?.type ?? {}].flat()
+  return types.some(({ logicalType }) => /^(local-)?timestamp-millis$/.test(logicalType ?? ''))
 }

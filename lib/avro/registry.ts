@@ -5,10 +5,16 @@ import { sleep } from '../run.ts'
  * A schema never changes once it has a number, so whoever asks may keep the answer for ever.
  */
 export interface Registry {
-  /** the schema's text; null: the registry says that it has none of this number */
-  schema(id: number): Promise<string | null>
+  /** null: the registry says that it has none of this number */
+  schema(id: number): Promise<Schema | null>
   /** the number of this schema under the subject; registered where it is new and the registry allows it */
   register(subject: string, schema: string): Promise<number>
+}
+
+export interface Schema {
+  text: string
+  /** texts of the schemas whose types it names, each after those that it names itself */
+  references: string[]
 }
 
 /** No answer, or none that a schema registry would give: to be asked again, nothing follows from it. */
@@ -21,10 +27,19 @@ const ANSWER_MS = 2000
 const RETRY_MS = [100, 400]
 const JSON_TYPE = 'application/vnd.schemaregistry.v1+json'
 const SCHEMA_NOT_FOUND = 40403
+/** Schemas name a handful of others; more than this is no answer to go on with. */
+const MAX_REFERENCES = 100
 
 interface Answer {
   status: number
-  body: { id?: unknown; schema?: unknown; schemaType?: unknown; error_code?: unknown; message?: unknown }
+  /** null and other values that are no object are what any server may answer */
+  body: {
+    id?: unknown
+    schema?: unknown
+    references?: unknown
+    error_code?: unknown
+    message?: unknown
+  } | null
 }
 
 export function createRegistry(url: string): Registry {
@@ -55,17 +70,39 @@ export function createRegistry(url: string): Registry {
   }
 
   const said = ({ status, body }: Answer) => `${status}: ${String(body?.message ?? 'no reason given')}`
-  const idIn = ({ status, body }: Answer) => (status === 200 ? Number(body.id) : NaN)
+  const idIn = ({ status, body }: Answer) => (status === 200 ? Number(body?.id) : NaN)
+  const noSchema = (what: string, why: string) =>
+    new RegistryAway(`Cannot ask the schema registry at ${shown} for ${what}: ${why}`)
+
+  /** Adds what the schema names to `texts`, which holds each subject's version once, what is named before who names it. */
+  async function follow({ body }: Answer, texts: Map<string, string>): Promise<void> {
+    const references = Array.isArray(body?.references) ? body.references : []
+    for (const one of references as { subject?: unknown; version?: unknown }[]) {
+      const path = `/subjects/${encodeURIComponent(String(one?.subject))}/versions/${encodeURIComponent(String(one?.version))}`
+      if (texts.has(path)) continue
+      if (texts.size >= MAX_REFERENCES) throw noSchema(path, `more than ${MAX_REFERENCES} are referred to`)
+      texts.set(path, '') // it is under way: whoever names it in turn would go in a circle
+      const answer = await ask(path)
+      const text = textIn(answer)
+      if (text === null) throw noSchema(path, `it said ${said(answer)}`)
+      await follow(answer, texts)
+      texts.delete(path)
+      texts.set(path, text)
+    }
+  }
 
   return {
     async schema(id) {
       const answer = await ask(`/schemas/ids/${id}`)
-      if (answer.status === 200 && typeof answer.body.schema === 'string') return answer.body.schema
+      const text = textIn(answer)
+      if (text !== null) {
+        const references = new Map<string, string>()
+        await follow(answer, references)
+        return { text, references: [...references.values()] }
+      }
       // Only its own word for it counts: a wrong path, a proxy or a missing right must not condemn a message.
       if (answer.body?.error_code === SCHEMA_NOT_FOUND) return null
-      throw new RegistryAway(
-        `Cannot ask the schema registry at ${shown} for schema ${id}: it said ${said(answer)}`,
-      )
+      throw noSchema(`schema ${id}`, `it said ${said(answer)}`)
     },
     async register(subject, schema) {
       const path = `/subjects/${encodeURIComponent(subject)}`
@@ -82,6 +119,10 @@ export function createRegistry(url: string): Registry {
       throw new RegistryAway(`Cannot register the schema of ${subject} at ${shown}: it said ${said(answer)}`)
     },
   }
+}
+
+function textIn({ status, body }: Answer): string | null {
+  return status === 200 && typeof body?.schema === 'string' ? body.schema : null
 }
 
 /** User and password of the address travel in a header, and are never shown. */

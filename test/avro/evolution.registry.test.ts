@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import fc from 'fast-check'
 import { createReader, SchemaPending, Unreadable } from '../../lib/avro/reader.ts'
 import { createRegistry, RegistryAway, SchemaRefused, type Registry } from '../../lib/avro/registry.ts'
-import { schemaText } from '../../lib/avro/schemas.ts'
+import { nullable, schemaText, typeOf } from '../../lib/avro/schemas.ts'
 import { framed } from '../../lib/avro/wire.ts'
 import { createWriter, type AvroWriter } from '../../lib/avro/writer.ts'
 import type { DeviceMessage } from '../../lib/device.ts'
@@ -45,6 +45,25 @@ async function writerOf<T extends object>(
   return writer
 }
 
+/** Our schema with other types of these fields, each or null. */
+function withTypes(types: Record<string, unknown[]>): string {
+  return changed((s) => {
+    for (const field of s.fields as { name: string; type?: unknown }[]) {
+      const type = types[field.name]
+      if (type) field.type = ['null', ...type]
+    }
+  })
+}
+
+async function post(subject: string, schema: string, references: object[] = []): Promise<number> {
+  const response = await fetch(`${url}/subjects/${subject}/versions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ schema, references }),
+  })
+  return ((await response.json()) as { id: number }).id
+}
+
 async function readBy<T extends { ts: number }>(schema: string, value: Buffer): Promise<T | Unreadable> {
   const reader = createReader<T>(schema, asked)
   await reader.learn([value])
@@ -85,7 +104,25 @@ describe('schema evolution', () => {
       OURS.replace('timestamp-micros', 'timestamp-millis'),
       { ...MESSAGE, ts: Math.floor(MESSAGE.ts / 1000) },
     ],
+    [
+      'local times in milliseconds',
+      OURS.replace('timestamp-micros', 'local-timestamp-millis'),
+      { ...MESSAGE, ts: Math.floor(MESSAGE.ts / 1000) },
+    ],
+    [
+      'optional times in milliseconds',
+      withTypes({ ts: [{ type: 'long', logicalType: 'timestamp-millis' }] }),
+      { ...MESSAGE, ts: Math.floor(MESSAGE.ts / 1000) },
+    ],
     ['single precision', OURS.replaceAll('"double"', '"float"'), MESSAGE],
+    ['an optional double', withTypes({ temperature: ['double'] }), MESSAGE],
+    ['an optional float', withTypes({ temperature: ['float'] }), MESSAGE],
+    [
+      'one of several numbers',
+      withTypes({ temperature: ['int', 'double'] }),
+      { ...MESSAGE, temperature: { double: MESSAGE.temperature } },
+    ],
+    ['all of it optional', nullable(OURS), MESSAGE],
   ])('reads what others write: %s', async (_name, schema, message) => {
     const writer = await writerOf(schema)
     const read = (await readBy<DeviceMessage>(OURS, writer.encode(message))) as DeviceMessage
@@ -96,7 +133,47 @@ describe('schema evolution', () => {
   })
 })
 
+test('a schema that names types of others, which name others', async () => {
+  const topic = crypto.randomUUID()
+  const of = (name: string, type: unknown) =>
+    JSON.stringify({ type: 'record', name, namespace: 'org.example', fields: [{ name: 'is', type }] })
+  const referTo = (name: string) => [{ name: `org.example.${name}`, subject: `${topic}-${name}`, version: 1 }]
+  await post(`${topic}-Hall`, of('Hall', 'string'))
+  await post(`${topic}-Place`, of('Place', 'org.example.Hall'), referTo('Hall'))
+  const schema = changed((s) =>
+    s.fields.push({ name: 'place', type: 'org.example.Place' } as { name: string }),
+  )
+  const id = await post(`${topic}-value`, schema, referTo('Place'))
+  const types = typeOf(schema, [of('Hall', 'string'), of('Place', 'org.example.Hall')])
+  const value = framed(id, types.toBuffer({ ...MESSAGE, place: { is: { is: 'hall 7' } } }))
+  expect(await readBy<DeviceMessage>(OURS, value)).toEqual(MESSAGE)
+})
+
 describe('what can never be read', () => {
+  test.each(['id', 'ts', 'temperature', 'humidity'])('a message without a value of %s', async (field) => {
+    const writer = await writerOf<object>(nullable(OURS).replace('micros', 'millis'))
+    const read = await readBy(OURS, writer.encode({ ...MESSAGE, [field]: null }))
+    expect(read).toEqual(new Unreadable('schema', `${field}: must have a value, is null`))
+  })
+
+  test('a schema that has no such field', async () => {
+    const writer = await writerOf<object>(changed((s) => s.fields.splice(2, 1)))
+    expect(await readBy(OURS, writer.encode(MESSAGE))).toMatchObject({ reason: 'schema' })
+  })
+
+  test('a number is unknown only until it is registered: a message written after that is read at once', async () => {
+    const reader = createReader<DeviceMessage>(OURS, asked)
+    const newest = changed((s) => (s.namespace = `org.example.n${Date.now()}`))
+    const next = (await post(crypto.randomUUID(), newest)) + 1
+    const early = framed(next, Buffer.alloc(0))
+    await reader.learn([early])
+    expect(reader.read(early)).toMatchObject({ reason: 'unknown_schema' })
+    const good = (await writerOf<DeviceMessage>(`${newest.slice(0, -1)},"doc":"one more"}`)).encode(MESSAGE)
+    expect(good.readInt32BE(1)).toBe(next)
+    await reader.learn([good])
+    expect(reader.read(good)).toEqual(MESSAGE)
+  })
+
   test('is told by a word and a sentence', async () => {
     const value = (await writerOf<DeviceMessage>(OURS)).encode(MESSAGE)
     const alert = await writerOf<object>(schemaText('SensorAlert'))
@@ -164,6 +241,16 @@ describe('a registry that is away', () => {
     await reader.learn([value])
     expect(() => reader.read(value)).toThrow(SchemaPending)
   })
+
+  test.each(['null', '[]', '"yes"', '{"schema":null}'])(
+    'one that answers %s condemns none either',
+    async (answer) => {
+      using server = Bun.serve({ port: 0, fetch: () => new Response(answer) })
+      const asked = createRegistry(server.url.href)
+      await expect(asked.schema(1)).rejects.toThrow(RegistryAway)
+      await expect(asked.register('s', OURS)).rejects.toThrow(RegistryAway)
+    },
+  )
 
   test('user and password travel in a header, and are not shown', async () => {
     let seen: string | null = null
