@@ -1,4 +1,5 @@
 import { ask, type Database, type Transaction } from '../db/connect.ts'
+import type { OutgoingHeaders } from '../kafka/publish.ts'
 import { log } from '../log.ts'
 import { sleep } from '../run.ts'
 
@@ -21,7 +22,7 @@ export interface Relay {
 export interface RelayMessage {
   key: string | Buffer | null
   value: string | Buffer | null
-  headers: Record<string, string>
+  headers: OutgoingHeaders
 }
 
 /** Resolves when every message is acknowledged by all in-sync replicas, in the order given for each key. */

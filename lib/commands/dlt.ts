@@ -134,7 +134,10 @@ function asText(l: DeadLetter): string {
     l.partition === null ? `${l.topic}, which it never reached` : `${l.topic}-${l.partition} at ${l.offset}`
   const who =
     l.runId === null ? 'no number of its own' : `${l.sensorId ?? '?'} number ${l.seq} of run ${l.runId}`
-  const headers = Object.entries(l.headers).map(([name, value]) => `    ${name}: ${printable(value)}`)
+  const headers = Object.entries(l.headers).map(
+    ([name, value]) =>
+      `    ${printable(`${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)}`,
+  )
   const cut = (l.value?.length ?? 0) < l.valueBytes ? `, of which ${l.value?.length} are kept` : ''
   const shown = l.value?.subarray(0, SHOWN_BYTES)
   return [

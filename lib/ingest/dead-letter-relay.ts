@@ -1,6 +1,7 @@
 import type { Publish, Relay, RelayMessage } from '../alarm/relay.ts'
 import type { Transaction } from '../db/connect.ts'
 import { log } from '../log.ts'
+import { asRead, type KeptHeaders } from './headers.ts'
 
 /**
  * Dead letters on the topic named after the one they came from (sensor.raw.dlt …): key and value as read, the headers
@@ -17,7 +18,7 @@ interface Letter {
   key: Buffer | null
   value: Buffer | null
   rest: Buffer | null
-  headers: Record<string, string>
+  headers: KeptHeaders
   detected_by: string
 }
 
@@ -88,7 +89,7 @@ function toMessage(letter: Letter, group: string): RelayMessage {
     key,
     value: value && rest ? Buffer.concat([value, rest]) : value,
     headers: {
-      ...letter.headers,
+      ...asRead(letter.headers),
       '__connect.errors.topic': letter.topic,
       '__connect.errors.partition': String(letter.partition),
       '__connect.errors.offset': String(letter.offset),

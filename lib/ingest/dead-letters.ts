@@ -1,4 +1,5 @@
 import { ask, type Sql } from '../db/connect.ts'
+import type { KeptHeaders } from './headers.ts'
 
 /** A message that became no reading, as it is kept. */
 export interface DeadLetter {
@@ -13,7 +14,7 @@ export interface DeadLetter {
   /** at most its first 64 KiB; `valueBytes` is its whole length */
   value: Buffer | null
   valueBytes: number
-  headers: Record<string, string>
+  headers: KeptHeaders
   sensorId: string | null
   runId: string | null
   seq: number | null

@@ -17,22 +17,3 @@ function single(header: Headers[string]): string | null {
   if (header === undefined || header === null || Array.isArray(header) || header.length > 64) return null
   return typeof header === 'string' ? header : header.toString('latin1')
 }
-
-const KEEP_HEADERS = 20
-const KEEP_CHARACTERS = 256
-
-/** Headers for the dead-letter row: bounded, as text that PostgreSQL takes. */
-export function describeHeaders(headers: Headers | undefined): Record<string, string> {
-  const kept = Object.entries(headers ?? {}).slice(0, KEEP_HEADERS)
-  return Object.fromEntries(
-    kept.map(([name, header]) => {
-      const first = Array.isArray(header) ? header[0] : header
-      const text = (first?.toString('utf8') ?? '').slice(0, KEEP_CHARACTERS)
-      return [storable(name.slice(0, KEEP_CHARACTERS)), storable(text)]
-    }),
-  )
-}
-
-function storable(text: string): string {
-  return text.toWellFormed().replaceAll('\0', '\uFFFD')
-}

@@ -1,13 +1,14 @@
 import type { Database, Sql } from '../db/connect.ts'
 import type { ClusterView, KafkaClients } from '../kafka/client.ts'
 import { readLogRange } from '../kafka/log.ts'
-import type { Outgoing, Publisher } from '../kafka/publish.ts'
+import type { Outgoing, OutgoingHeaders, Publisher } from '../kafka/publish.ts'
 import { protocolType } from '../kafka/send.ts'
 import type { Identity, Reading } from '../reading.ts'
 import { sleep } from '../run.ts'
 import { startAdmission } from './admission.ts'
 import { markRedriven, unmarkRedriven, type DeadLetter, type FirstMark } from './dead-letters.ts'
 import { Fault, type Decoder } from './decode.ts'
+import { asRead } from './headers.ts'
 import { identityOf } from './identity.ts'
 import { createKeyCache, type SensorNumbers } from './keys.ts'
 import { createState } from './partition.ts'
@@ -115,7 +116,7 @@ async function faultOf(
 }
 
 function toMessage(letter: DeadLetter, value: Buffer | null, identity: Identity | null): Outgoing {
-  const headers: Record<string, string> = { ...letter.headers, [LETTER_HEADER]: String(letter.id) }
+  const headers: OutgoingHeaders = { ...asRead(letter.headers), [LETTER_HEADER]: String(letter.id) }
   if (identity) Object.assign(headers, { 'run-id': identity.runId, seq: String(identity.seq) })
   else if (identityOf(headers)) {
     delete headers['run-id']

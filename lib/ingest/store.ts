@@ -4,7 +4,7 @@ import { isAlone, raisedWith, tellAlarms } from '../alarm/transitions.ts'
 import { ask, copyIn, type Sql, type Transaction } from '../db/connect.ts'
 import { CHECKPOINT_VERSION } from './checkpoint.ts'
 import { COPY_COLUMNS, type ReadingRow, giveBack } from './copy.ts'
-import { describeHeaders } from './identity.ts'
+import { KEEP_HEADER_BYTES, keepHeaders } from './headers.ts'
 import { storeFacts } from './line-store.ts'
 import type { Range } from './marks.ts'
 import { createOutputs, type Outputs } from './outputs.ts'
@@ -168,14 +168,17 @@ function insertedRows(sql: Sql | Transaction, rows: readonly ReadingRow[]) {
 async function insertDeadLetters(tx: Transaction, batch: Batch): Promise<void> {
   const { clusterId, topic, partition } = batch.position
   for (const { message, fault, identity, source } of batch.outputs.deadLetters) {
-    const { key, value, headers, offset } = message
+    const { key, value, offset } = message
+    const { kept, leftOut } = keepHeaders(message.headers)
+    const more =
+      leftOut > 0 ? `; ${leftOut} of its headers are beyond ${KEEP_HEADER_BYTES} bytes, and not kept` : ''
     await tx`
       insert into dead_letters (cluster_id, topic, partition, "offset", reason, message, key, value, rest, value_bytes,
         value_sha256, headers, sensor_id, run_id, seq, detected_by)
-      values (${clusterId}, ${topic}, ${partition}, ${offset}, ${fault.reason}, ${fault.message.slice(0, 1000)},
+      values (${clusterId}, ${topic}, ${partition}, ${offset}, ${fault.reason}, ${fault.message.slice(0, 1000) + more},
         ${key?.subarray(0, DEAD_LETTER_KEEPS_BYTES) ?? null}, ${value?.subarray(0, DEAD_LETTER_KEEPS_BYTES) ?? null},
         ${value && value.length > DEAD_LETTER_KEEPS_BYTES ? value.subarray(DEAD_LETTER_KEEPS_BYTES) : null},
-        ${value?.length ?? 0}, ${value ? sha256(value) : null}, ${JSON.stringify(describeHeaders(headers))}::text::jsonb,
+        ${value?.length ?? 0}, ${value ? sha256(value) : null}, ${JSON.stringify(kept)}::text::jsonb,
         ${source}, ${identity?.runId ?? null}, ${identity?.seq ?? null}, ${batch.detectedBy})`
   }
   await tx`select pg_notify('dead_letters', '')`

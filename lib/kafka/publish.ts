@@ -14,10 +14,13 @@ export interface Publisher {
 export interface Outgoing {
   key: string | Buffer | null
   value: string | Buffer | null
-  headers: Record<string, string>
+  headers: OutgoingHeaders
   /** where it has to go, whatever its key says */
   partition?: number
 }
+
+/** a list where a name is repeated */
+export type OutgoingHeaders = Record<string, string | Buffer | (string | Buffer)[]>
 
 /** 4.5 s: one request time-out, and below the 5 s after which PostgreSQL ends the relay's open transaction. */
 const PUBLISH_MS = 4500

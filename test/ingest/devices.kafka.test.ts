@@ -80,7 +80,8 @@ function measured(id: string, temperature: number, humidity: number): { key: str
 interface Seen {
   key: string | undefined
   value: Buffer | null
-  headers: Record<string, string>
+  /** their bytes, each a character */
+  headers: Record<string, string | string[]>
 }
 
 /** Everything on a topic that `mine` says is ours, once there are `count`. */
@@ -93,7 +94,11 @@ async function published(topic: string, count: number, mine: (seen: Seen) => boo
     for (const { partition, low, high } of ranges) {
       if (high === low) continue
       await readLogRange(clients, topic, partition, low, high, (m) => {
-        const headers = Object.entries(m.headers ?? {}).map(([name, value]) => [name, String(value)])
+        const text = (value: unknown) => (value as Buffer).toString('latin1')
+        const headers = Object.entries(m.headers ?? {}).map(([name, value]) => [
+          name,
+          Array.isArray(value) ? value.map(text) : text(value),
+        ])
         seen.push({ key: m.key?.toString(), value: m.value, headers: Object.fromEntries(headers) })
       })
     }
@@ -189,7 +194,8 @@ describe('dead letters', () => {
   test('lie in the table and, byte for byte with their reasons, on sensor.raw.dlt; their neighbours are stored', async () => {
     const device = `bad-${crypto.randomUUID().slice(0, 8)}`
     const good = measured(device, 21, 41)
-    const identity = { 'run-id': device, seq: '1' }
+    const before = Object.fromEntries(Array.from({ length: 25 }, (_, i) => [`before-${i}`, 'x'.repeat(300)]))
+    const headers = { ...before, tag: ['a', 'b'], trace: '\xff\0\x01', 'run-id': device, seq: '1' }
     const bad: [string, Buffer][] = [
       ['truncated', good.value.subarray(0, good.value.length - 3)],
       ['not_avro', Buffer.from('{"id":"device-1","temperature":20}')],
@@ -199,7 +205,11 @@ describe('dead letters', () => {
     ]
     await send([
       good,
-      ...bad.map(([, value]) => ({ key: device, value, headers: identity })),
+      ...bad.map(([, value]) => ({
+        key: device,
+        value,
+        headers: { ...headers, trace: Buffer.from(headers.trace, 'latin1') },
+      })),
       measured(device, 22, 42),
     ])
     const letters = await published(`${DEVICE_TOPIC}.dlt`, bad.length, (s) => s.key === device)
@@ -211,7 +221,7 @@ describe('dead letters', () => {
     expect(letters.map((l) => l.headers)).toEqual(
       rows.map((row) =>
         expect.objectContaining({
-          ...identity,
+          ...headers,
           '__connect.errors.topic': DEVICE_TOPIC,
           '__connect.errors.partition': String(row.partition),
           '__connect.errors.offset': String(row.offset),

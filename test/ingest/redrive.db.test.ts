@@ -119,6 +119,11 @@ describe('redrive()', () => {
     expect(sent[0]?.message.headers).toEqual({ other: 'x', 'dead-letter-id': expect.any(String) })
   })
 
+  test('its other headers go with it as they were read', async () => {
+    await send(await letterOf({ headers: { ...OWN.headers, trace: { base64: '/wA=' }, tag: ['a', 'b'] } }))
+    expect(sent[0]?.message.headers).toMatchObject({ trace: Buffer.from([0xff, 0]), tag: ['a', 'b'] })
+  })
+
   test('its number comes from its row', async () => {
     await send(await letterOf({ runId: 'run-1', seq: 7 }))
     expect(sent[0]?.message.headers).toMatchObject({ 'run-id': 'run-1', seq: '7' })
