@@ -5,6 +5,8 @@ import { sleep } from '../run.ts'
  * A schema never changes once it has a number, so whoever asks may keep the answer for ever.
  */
 export interface Registry {
+  /** where it is, without user and password */
+  readonly address: string
   /** null: the registry says that it has none of this number */
   schema(id: number): Promise<Schema | null>
   /** the number of this schema under the subject; registered where it is new and the registry allows it */
@@ -92,6 +94,7 @@ export function createRegistry(url: string): Registry {
   }
 
   return {
+    address: shown,
     async schema(id) {
       const answer = await ask(`/schemas/ids/${id}`)
       const text = textIn(answer)

@@ -1,10 +1,11 @@
+import type { AvroWriter } from '../avro/writer.ts'
 import { DEVICE_TOPIC, readingsOf, type DeviceMessage } from '../device.ts'
 import { log } from '../log.ts'
 import type { Reading } from '../reading.ts'
 import type { Micros } from '../time.ts'
 import { createDevice, episodeOf, type Device, type DeviceLimits } from './device.ts'
 import type { Episode } from './episodes.ts'
-import { wallClock, wentBack, type Clock, type Fleet, type Measured } from './fleet.ts'
+import { NO_PAST, wallClock, wentBack, type Clock, type Fleet, type Measured } from './fleet.ts'
 
 export interface DevicesOptions {
   /** same seed and clock, same readings */
@@ -15,8 +16,8 @@ export interface DevicesOptions {
   /** load: so many messages a second in total, by shorter intervals; devices then have names of their own */
   rate?: number | null
   limits: DeviceLimits
-  /** what makes bytes of a message; `ready` resolves when it can */
-  writer: { ready(signal: AbortSignal): Promise<void>; encode(message: DeviceMessage): Uint8Array }
+  /** what makes bytes of a message */
+  writer: Pick<AvroWriter<DeviceMessage>, 'ready' | 'waitsFor' | 'memo' | 'encode'>
   clock?: Clock
   /** the truth about a fault, told before the first message that shows it */
   onEpisode?: (episode: Episode) => void
@@ -30,6 +31,8 @@ export interface Devices extends Fleet<DeviceReadings> {
   between(from: Micros, to: Micros): Generator<Measured<DeviceReadings>>
 }
 
+/** The schema's number goes into the spool with the first messages of a life: the next one may begin without the registry. */
+const SCHEMA_MEMO = 'schema'
 /** Messages at most in a batch, so that a spool transaction stays short. */
 const MAX_BATCH = 2000
 /** A batch at least this long after the one before: at 5,000 messages a second one batch is 100 messages. */
@@ -79,8 +82,11 @@ export function createDevices(options: DevicesOptions): Devices {
     sensorType: null,
     perSecond: 1e6 / step,
 
-    async *readings(signal) {
-      await writer.ready(signal)
+    waitsFor: writer.waitsFor,
+
+    async *readings(signal, past = NO_PAST) {
+      await writer.ready(signal, past.memos.get(SCHEMA_MEMO))
+      let isRemembered = false
       let n = firstFrom(clock.now())
       while (!signal.aborted) {
         const now = clock.now()
@@ -93,7 +99,9 @@ export function createDevices(options: DevicesOptions): Devices {
         }
         const batch: Measured<DeviceReadings>[] = []
         while (batch.length < MAX_BATCH && timeOf(n) <= now) batch.push(measuredAt(n++, true))
+        if (batch[0] && !isRemembered) batch[0].memo = { name: SCHEMA_MEMO, text: writer.memo() }
         if (batch.length > 0) yield batch
+        if (batch.length > 0) isRemembered = true
         if (batch.length === MAX_BATCH) continue
         const waitMs = Math.max((timeOf(n) - clock.now()) / 1000, BATCH_GAP_MS - (clock.now() - now) / 1000)
         if (waitMs > 0) await clock.sleep(waitMs, signal)

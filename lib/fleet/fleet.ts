@@ -13,6 +13,8 @@ export interface Fleet<What extends Carried = Reading> {
    * the pace: nothing more is measured ahead while a batch is being taken.
    */
   readings(signal: AbortSignal, past?: Past): AsyncIterable<Measured<What>[]>
+  /** what it cannot measure without, and has not got, in words; null where nothing holds it up */
+  waitsFor?(): string | null
   /** what came of it, for people: lines of text, asked for at the end */
   results?(): string[]
 }

@@ -159,7 +159,7 @@ function ofProducers(s: Facts): Reason[] {
       reasons.push({
         word: 'DEGRADED',
         where: 'producers',
-        text: `producer ${p.producer_id} is blocked: its spool is full`,
+        text: `producer ${p.producer_id} is blocked: ${p.last_error ?? 'it does not say why'}`,
       })
     } else if (p.status === 'failed' && p.heartbeat_age_s < MISSED_FOR_S) {
       reasons.push({

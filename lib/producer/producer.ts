@@ -22,8 +22,9 @@ const LEDGER_EXTRA_DAYS = 9
 const NO_PROGRESS_MS = 20_000 // longer than the election of a new leader takes
 
 /**
- * fleet → spool → Kafka, and how it goes → PostgreSQL. States: starting → active ⇄ blocked → stopping → stopped
- * (a signal) or finished (the fleet came to its end). Opened in the order of the journey, closed in reverse.
+ * fleet → spool → Kafka, and how it goes → PostgreSQL. States: starting → active (something is accepted) ⇄ blocked (the
+ * spool takes no more, or the fleet waits for something) → stopping → stopped (a signal) or finished (the fleet came to its
+ * end). Opened in the order of the journey, closed in reverse.
  */
 export async function runProducer(
   config: Config,
@@ -78,21 +79,20 @@ export async function runProducer(
       runId: spool.runId,
       fleet: fleet.name,
       sensorType: fleet.sensorType,
-      status: status === 'active' && spool.state().blocked ? 'blocked' : status,
       startedAt,
       expectedPerSecond,
-      ...stateOf(spool, sender),
+      ...stateOf(spool, sender, status, fleet.waitsFor?.() ?? null),
     }),
   })
   log.info('producer.started', { fleet: fleet.name, run_id: spool.runId, ...spooledOf(spool) })
 
   const display = shown ? createDisplay(shown) : null
   try {
-    status = 'active'
     const past = { memos: spool.memos, unsent: spool.state().spooled }
     for await (const batch of fleet.readings(signal, past)) {
       await orAborted(spool.accept(batch), signal)
       if (signal.aborted) break
+      status = 'active'
       display?.take(batch, sender.state().reachable)
     }
     display?.end(sender.state().reachable)
@@ -166,14 +166,19 @@ function spooledOf(spool: Spool) {
 function stateOf(
   spool: Spool,
   sender: Sender,
+  status: ProducerStatus,
+  waitsFor: string | null,
 ): Omit<
   ProducerReport,
-  'producerId' | 'runId' | 'fleet' | 'sensorType' | 'status' | 'startedAt' | 'perSecond' | 'expectedPerSecond'
+  'producerId' | 'runId' | 'fleet' | 'sensorType' | 'startedAt' | 'perSecond' | 'expectedPerSecond'
 > {
   const s = spool.state()
   const k = sender.state()
+  const isAtWork = status === 'starting' || status === 'active'
+  const blocked = waitsFor ?? s.blocked
   const date = (ms: number | null) => (ms === null ? null : new Date(ms))
   return {
+    status: isAtWork && blocked !== null ? 'blocked' : status,
     accepted: s.accepted,
     sent: s.sent,
     dropped: s.dropped,
@@ -182,8 +187,8 @@ function stateOf(
     spoolBytes: s.spoolBytes,
     oldestSpooledAt: date(s.oldestSpooledAtMs),
     errors: k.errors,
-    lastError: s.blocked ?? k.lastError,
-    lastErrorAt: date(k.lastErrorAtMs),
+    lastError: blocked ?? k.lastError,
+    lastErrorAt: date(blocked === null ? k.lastErrorAtMs : Date.now()),
     kafkaReachable: k.reachable,
   }
 }

@@ -231,6 +231,31 @@ describe('a registry that is away', () => {
     expect((await writerOf<DeviceMessage>(OURS)).encode(MESSAGE).subarray(0, 5)).toEqual(known.subarray(0, 5))
   })
 
+  test('a writer goes on with the number that it remembers, of this registry and this schema alone', async () => {
+    const away = createRegistry('http://127.0.0.1:1')
+    const before = createWriter<DeviceMessage>('topic', OURS, { ...asked, address: away.address })
+    await before.ready(never)
+    const memo = before.memo()
+    const after = createWriter<DeviceMessage>('topic', OURS, away)
+    await after.ready(never, memo)
+    expect(after.encode(MESSAGE)).toEqual(before.encode(MESSAGE))
+    expect([after.memo(), after.waitsFor()]).toEqual([memo, null])
+    const others: [string, Registry][] = [
+      [withBattery, away],
+      [OURS, createRegistry('http://127.0.0.1:2')],
+    ]
+    for (const [schema, where] of others) {
+      const stop = new AbortController()
+      const other = createWriter<DeviceMessage>('topic', schema, where)
+      const asking = other.ready(stop.signal, memo)
+      while (other.waitsFor() === null && !other.isReady()) await Bun.sleep(20)
+      stop.abort()
+      await asking
+      expect(other.isReady()).toBe(false)
+      expect(other.waitsFor()).toContain(`Cannot ask the schema registry at ${where.address}`)
+    }
+  })
+
   test('a server that is none condemns no message', async () => {
     using page = Bun.serve({
       port: 0,

@@ -10,8 +10,14 @@ const NOON = Date.UTC(2026, 0, 7, 12) * 1000
 const type = typeOf(schemaText('SensorReading'))
 const limits = { maxTemperature: 50, minHumidity: 10 }
 
+const writer = {
+  ready: async () => {},
+  waitsFor: () => null,
+  memo: () => 'number 7',
+  encode: (m: DeviceMessage) => type.toBuffer(m),
+}
+
 function devices(options: Partial<DevicesOptions> = {}) {
-  const writer = { ready: async () => {}, encode: (m: DeviceMessage) => type.toBuffer(m) }
   return createDevices({ seed: '1', count: 1000, intervalMs: 2000, limits, writer, ...options })
 }
 const identity = { runId: 'run', seq: 1 }
@@ -64,7 +70,7 @@ describe('createDevices()', () => {
     const stop = new AbortController()
     const fleet = devices({
       count: 50,
-      writer: { ready: async () => void order.push('ready'), encode: (m) => type.toBuffer(m) },
+      writer: { ...writer, ready: async () => void order.push('ready') },
       clock: {
         now: () => now,
         sleep: async (ms) => {
@@ -75,8 +81,10 @@ describe('createDevices()', () => {
       onEpisode: (episode) => order.push(episode.sensorId),
     })
     let shown = 0
+    const memos: unknown[] = []
     for await (const batch of fleet.readings(stop.signal)) {
-      for (const { reading } of batch) {
+      for (const { reading, memo } of batch) {
+        if (memo) memos.push(memo)
         const [temperature, humidity] = reading
         const sensor =
           temperature.value > 50 ? temperature.sensorId : humidity.value < 10 ? humidity.sensorId : null
@@ -86,6 +94,7 @@ describe('createDevices()', () => {
       }
     }
     expect(order[0]).toBe('ready')
+    expect(memos).toEqual([{ name: 'schema', text: 'number 7' }]) // with the first messages, once
     expect(shown).toBeGreaterThan(5)
   })
 })
