@@ -18,27 +18,43 @@ const PAGE = 200
 /** Sent entries are kept for a day, for people who look. */
 const KEEP = '1 day'
 const KEEP_UNREAD = '7 days'
+/** What the registry has refused may be mended there. */
+const ASK_AGAIN_MS = 10_000
 
 /**
  * The relay of table outbox: transitions of alarms as JSON to their topic, events of devices in Avro to theirs. Those
- * wait until `events` has its schema's number (null: no fleet of ours has devices), which is asked for when the first
- * of them waits; the others don't wait for that.
+ * wait until `events` has its schema's number (null: no fleet of ours has devices), which is asked for while one of
+ * them waits; the others don't wait for that. `onRefusal` is told the first time that it is refused.
  */
 export function outboxRelay(
   database: Database,
   publish: Publish,
   events: AvroWriter<DeviceAlert> | null,
   signal: AbortSignal,
+  onRefusal: (error: Error) => void,
+  now: () => number = Date.now,
 ): Relay {
   let asking = false
+  let askAgainAt = -Infinity
+  let isTold = false
 
   async function askFor(tx: Transaction, writer: AvroWriter<DeviceAlert>): Promise<void> {
-    if (asking) return
+    if (asking || now() < askAgainAt) return
     const waiting =
       await tx`select 1 from outbox where sent_at is null and topic = ${DEVICE_ALERT_TOPIC} limit 1`
     if (waiting.length === 0) return
     asking = true
-    writer.ready(signal).catch((error: Error) => log.error('events.not_published', { error }))
+    void writer
+      .ready(signal)
+      .catch((error: Error) => {
+        log.error('events.not_published', { error })
+        if (!isTold) onRefusal(error)
+        isTold = true
+      })
+      .finally(() => {
+        asking = false
+        askAgainAt = now() + ASK_AGAIN_MS
+      })
   }
 
   return {

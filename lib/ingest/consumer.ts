@@ -254,7 +254,10 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     await group.start()
     const reports = reportLoop(reporting.signal)
     const events = deviceEvents(config)
-    const outbox = outboxRelay(relayDatabase, publisher.publish, events, reporting.signal)
+    const outbox = outboxRelay(relayDatabase, publisher.publish, events, reporting.signal, (error) => {
+      noteError(error)
+      void health.systemEvent('events.not_published', 'error', `Events of devices wait: ${error.message}`)
+    })
     const relays = Promise.all([
       runRelay(relayDatabase, outbox, reporting.signal),
       runRelay(relayDatabase, deadLetterRelay(letters.publish, config.CONSUMER_GROUP), reporting.signal),
