@@ -13,6 +13,7 @@ import {
   size,
   text,
   tokens,
+  webUrl,
 } from './kinds.ts'
 import { LOG_LEVELS } from './log.ts'
 import { SENSOR_TYPES } from './reading.ts'
@@ -158,9 +159,10 @@ export const environment = z.object({
   SENSOR_COUNT: about(positive.default(1000), 'Fleet iot', 'Devices'),
   SENSOR_INTERVAL: about(duration.default(2000), 'Fleet iot', 'Interval of each device; default 2s'),
   SCHEMA_REGISTRY_URL: about(
-    z.url().optional(),
+    webUrl.optional(),
     'Fleet iot',
     'Confluent API of the schema registry; default http://localhost:8081/apis/ccompat/v7 (plus PORT_OFFSET)',
+    true,
   ),
   MAX_TEMPERATURE: about(decimal.default(50), 'Fleet iot', 'High limit of device temperature, °C'),
   MIN_HUMIDITY: about(decimal.default(10), 'Fleet iot', 'Low limit of device humidity, %'),
@@ -205,7 +207,7 @@ export const environment = z.object({
   ...storeVariables,
 
   WEBHOOK_URL: about(
-    z.url().optional(),
+    webUrl.optional(),
     'Notifications',
     'Each transition of an alarm is posted here as JSON, in order for each alarm, until it is taken',
   ),
@@ -216,7 +218,7 @@ export const environment = z.object({
     true,
   ),
   ALERTMANAGER_URL: about(
-    z.url().optional(),
+    webUrl.optional(),
     'Notifications',
     'Alertmanager (API v2) that is told of open and ended alarms, such as http://localhost:9093',
   ),

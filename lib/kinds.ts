@@ -14,6 +14,10 @@ export const decimal = z.coerce.number()
 export const text = z.string().min(1)
 export const choice = <const T extends readonly [string, ...string[]]>(values: T) => z.enum(values)
 export const name = sensorId
+/** A user and a password in it are written as in every URL: a percent sign is %25. */
+export const webUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an address that begins with http:// or https://' })
+  .refine(hasReadableLogin, 'must have %25 for a percent sign in its user or password')
 
 /** A variable as people read of it: in which part of the table, what it means, whether it may be shown. */
 export const about = <T extends z.ZodType>(type: T, section: string, meaning: string, secret = false) =>
@@ -78,6 +82,16 @@ export const tokens = z.string().transform((text, context): Token[] => {
 function isHostPort(text: string): boolean {
   const port = Number(HOST_PORT.exec(text)?.[1])
   return port >= 1 && port <= 65_535
+}
+
+function hasReadableLogin(text: string): boolean {
+  const { username, password } = URL.canParse(text) ? new URL(text) : { username: '', password: '' }
+  try {
+    decodeURIComponent(username + password)
+    return true
+  } catch {
+    return false
+  }
 }
 
 export function parseDuration(text: string): number {

@@ -136,6 +136,25 @@ describe('parseConfig()', () => {
     expect(faultsOf({ DATABASE_URL_FILE: join(dir, 'url') }).message).not.toContain('hidden')
   })
 
+  test.each([
+    ['localhost:8081', 'must be an address that begins with http:// or https://'],
+    ['http://u:s3cr%t@localhost:8081', 'must have %25 for a percent sign in its user or password'],
+    ['http://u:s3cr t@local host', 'must be an address'],
+  ])(
+    'an address of a registry that could not be asked is a fault, whose password is not shown: %s',
+    (url, said) => {
+      const { message } = faultsOf({ SCHEMA_REGISTRY_URL: url })
+      expect(message).toContain(`SCHEMA_REGISTRY_URL ${said}`)
+      expect(message).not.toContain('s3cr')
+      expect(faultsOf({ WEBHOOK_URL: 'localhost:9000' }).message).toContain('WEBHOOK_URL must be an address')
+    },
+  )
+
+  test('a login in an address is written as in every URL', () => {
+    const url = 'http://u:p%25%40@localhost:8081'
+    expect(parseConfig({ SCHEMA_REGISTRY_URL: url }).SCHEMA_REGISTRY_URL).toBe(url)
+  })
+
   test('files that are not there, or no files, are faults beside the others', () => {
     const fault = faultsOf({
       POSTGRES_PASSWORD_FILE: '/nowhere/x',
