@@ -79,22 +79,23 @@ export function planSoda({ text, file, factories: count, seed }: SodaPlanOptions
       : further.map(
           (name) => `${file} has a part for ${name}, which does not run: ${count} factories do (--factories)`,
         )
+  const drawn = new Map(factories.map((factoryId) => [factoryId, drawSensors(factoryId, seed)]))
   const sensors: LineSensor[] = []
   const lines: LineTarget[] = []
   for (const factoryId of factories) {
-    const own = drawSensors(factoryId, seed)
+    const own = drawn.get(factoryId) ?? []
     const items = parts[factoryId]
     if (!items) warnings.push(`${file} has no part for factory ${factoryId}: it makes nothing`)
     for (const { sodaName, number: total, sensorID, tier: given } of items ?? []) {
       const what = `${factoryId}: ${sodaName} on ${sensorID}`
-      const elsewhere = sensors.find((s) => s.sensorId === sensorID)
+      const elsewhere = [...drawn.values()].flat().find((s) => s.sensorId === sensorID)
       let sensor = own.find((s) => s.sensorId === sensorID)
       if (!sensor && given !== undefined && !elsewhere)
         own.push((sensor = { factoryId, sensorId: sensorID, tier: given }))
       if (!sensor) {
-        warnings.push(
-          `${what} is skipped: ${factoryId} has no sensor ${sensorID}, it has ${own.map((s) => s.sensorId).join(', ') || 'none'}`,
-        )
+        const has = own.map((s) => s.sensorId).join(', ') || 'none'
+        const whose = elsewhere ? ` (${elsewhere.factoryId} has it)` : ''
+        warnings.push(`${what} is skipped: ${factoryId} has no sensor ${sensorID}${whose}, it has ${has}`)
       } else if (lines.some((l) => l.sensorId === sensorID && l.sodaName === sodaName)) {
         warnings.push(`${what} is skipped: that line is there already`)
       } else {

@@ -101,7 +101,24 @@ describe('planSoda()', () => {
     expect(warnings[0]).toStartWith(
       'F1: Coca-Cola on S1-9 is skipped: F1 has no sensor S1-9, it has S1-1, S1-2, S1-3',
     )
-    expect(warnings[1]).toStartWith('F1: Coca-Cola on S2-1 is skipped')
+    expect(warnings[1]).toStartWith('F1: Coca-Cola on S2-1 is skipped: F1 has no sensor S2-1 (F2 has it), it')
+  })
+
+  test.each([
+    ['drawn for a factory that comes later', 'S2-1', 'F1', 'F2'],
+    ['brought by a factory that came before', 'X-1', 'F2', 'F1'],
+  ])('a tier brings no sensor that another factory has: %s', (_what, sensorID, asks, has) => {
+    const item = { ...cola, sensorID, tier: '1.1' }
+    const parts = { F1: [] as object[], F2: [] as object[], F3: [] }
+    if (asks === 'F2') parts.F1.push(item)
+    parts[asks as 'F1' | 'F2'].push(item)
+    const { sensors, warnings } = plan(parts)
+    expect(sensors.filter((s) => s.sensorId === sensorID).map((s) => s.factoryId)).toEqual([has])
+    expect(warnings).toEqual([
+      expect.stringContaining(
+        `${asks}: Coca-Cola on ${sensorID} is skipped: ${asks} has no sensor ${sensorID} (${has} has it)`,
+      ),
+    ])
   })
 
   test('an item that names a tier brings its sensor along; a factory of another name has those alone', () => {

@@ -111,6 +111,31 @@ test('people can read it: axe finds nothing, a phone shows it whole, and a count
   }
 }, 60_000)
 
+test('two hundred factories are seen whole', async () => {
+  await room.sql`
+    insert into sensor_heartbeats (sensor_id, run_id, tier, counted, status, since, last_at, up_micros, outages)
+    select 'S' || f || '-' || s, 'run-b', '1.1', 8, 'active', now() - interval '61 seconds',
+      now() - case when f = 3 then interval '50 seconds' else interval '1 second' end, 11000000, 0
+    from generate_series(1, 200) f, generate_series(1, 4) s`
+  await room.sql`
+    insert into production_lines (factory_id, sensor_id, soda_name, round, tier, total, count, readings, first_at, last_at,
+      value, points, run_id)
+    select 'F' || f, 'S' || f || '-' || s, 'Cola', 1, '1.1', 10, 3, 3, now() - interval '9 seconds',
+      now() - interval '2 seconds', 42, ${points}::text::bigint[], 'run-b'
+    from generate_series(1, 200) f, generate_series(1, 4) s`
+  await see()
+  const { lines, sensors } = await room.json('/api/production-lines?factory_id=F3')
+  expect(lines.map((l: { state: string }) => l.state)).toEqual(Array(4).fill('silent'))
+  expect(lines.every((l: { availability: number | null }) => l.availability !== null)).toBe(true)
+  expect(sensors).toHaveLength(4)
+  expect((await room.get('/lines/F99/S99-4/Cola')).status).toBe(200)
+  const overview = await (await room.get('/')).text()
+  expect(overview).toContain('801 lines, of which 500 are listed')
+  expect(overview.match(/<progress /g)).toHaveLength(500)
+  await room.sql`delete from production_lines where run_id = 'run-b'`
+  await room.sql`delete from sensor_heartbeats where run_id = 'run-b'`
+})
+
 test('a name that is no line is not found; any name is only text', async () => {
   expect((await room.get('/lines/F1/S1-1/Nothing')).status).toBe(404)
   expect((await room.get('/api/production-lines/F1/S1-1/Nothing')).status).toBe(404)

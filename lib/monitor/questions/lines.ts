@@ -36,8 +36,8 @@ export interface Lines {
   lives: LifeRow[]
 }
 
-/** so many lines and sensors of lines are looked at; a plant has dozens */
-const MOST = 500
+/** so many lines and sensors of lines are looked at: a thousand factories (SODA_FACTORIES) of five sensors; a plant has dozens */
+const MOST = 5000
 
 /** The newest round of each line and the life of each sensor. */
 export async function productionLines(sql: Sql): Promise<Lines> {

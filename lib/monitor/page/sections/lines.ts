@@ -4,6 +4,9 @@ import { grid, panel } from '../panel.ts'
 import { h, type Child, type Element } from '../tree.ts'
 import { age, DASH, moment, number, status, visible, type Tone } from '../words.ts'
 
+/** so many have a row of their own; each has a page, and all are in the sum */
+const LISTED = 500
+
 /** How far production lines are; nothing where a plant has none. */
 export function productionLines(s: Snapshot, now: number): Element | null {
   const { lines, sensors } = s.lines.data ?? { lines: [], sensors: [] }
@@ -17,7 +20,7 @@ export function productionLines(s: Snapshot, now: number): Element | null {
     grid(
       'Production lines',
       ['Line', 'Sensor', 'Status', 'Progress', 'Pace', 'Ends', 'OEE', 'Last item'],
-      lines.map((line) => ({
+      lines.slice(0, LISTED).map((line) => ({
         key: nameOf(line),
         cells: [
           h('a', { href: hrefOf(line) }, visible(line.soda_name)),
@@ -40,7 +43,9 @@ function sumOf(lines: readonly ProductionLine[], sensors: readonly LineSensor[])
   const of = (word: LineSensor['status']) => sensors.filter((x) => x.status === word).length
   const silent = sensors.filter((x) => x.status === 'silent').map((x) => x.sensor_id)
   return [
-    `${number(made)} of ${number(wanted)} items. Sensors: ${of('alive')} alive, ${of('finished')} finished`,
+    `${number(made)} of ${number(wanted)} items`,
+    lines.length > LISTED ? ` on ${number(lines.length)} lines, of which ${LISTED} are listed` : null,
+    `. Sensors: ${of('alive')} alive, ${of('finished')} finished`,
     silent.length === 0
       ? '.'
       : [', ', status('warning', `${silent.length} silent`), `: ${silent.slice(0, 20).join(', ')}.`],
