@@ -191,18 +191,18 @@ async function send(
   const view = clusterView(clients)
   const publisher = createPublisher(clients)
   const pace = createPace(positiveFlag('rate', values.rate) ?? null, () => performance.now())
-  // what is sent now and becomes a dead letter once more is not for this call
-  const untilId = await newestLetter(sql)
-  const options = {
-    ...{ sql, clients, publisher, correct },
-    admit: await createAdmittance(database, config.MAX_SENSORS),
-    decoders: decodersOf({ ...parseConfig(), ...config, FLEET: 'all' }),
-    dryRun: values['dry-run'] === true,
-    inLog: values.again === true ? await lettersInLog(clients, view, await firstMarks(sql, choice)) : null,
-  }
   const counts = new Map<Outcome, number>()
   const found = new Set<number>()
   try {
+    // what is sent now and becomes a dead letter once more is not for this call
+    const untilId = await newestLetter(sql)
+    const options = {
+      ...{ sql, clients, publisher, correct },
+      admit: await createAdmittance(database, config.MAX_SENSORS),
+      decoders: decodersOf({ ...parseConfig(), ...config, FLEET: 'all' }),
+      dryRun: values['dry-run'] === true,
+      inLog: values.again === true ? await lettersInLog(clients, view, await firstMarks(sql, choice)) : null,
+    }
     for (let afterId = 0; !signal.aborted;) {
       const letters = await deadLetters(sql, choice, { afterId, untilId, limit: PAGE })
       for (const letter of letters) {

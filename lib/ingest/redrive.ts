@@ -67,9 +67,9 @@ export async function redrive(
       why: `${letter.value?.length ?? 0} of ${letter.valueBytes} bytes are kept`,
     }
   const value = options.correct ? options.correct(whole) : whole
-  const fault = value instanceof Fault ? value : await faultOf(options, letter.topic, value)
-  if (value instanceof Fault || fault)
-    return { outcome: 'still broken', why: `${fault?.reason}: ${fault?.message}` }
+  if (value instanceof Fault) return stillBroken(value)
+  const fault = await faultOf(options, letter.topic, value)
+  if (fault) return stillBroken(fault)
   if (options.dryRun) return { outcome: 'would be sent', why: `to ${letter.topic}` }
   const identity = options.correct ? null : numberOf(letter)
   const message = toMessage(letter, value, identity)
@@ -84,6 +84,10 @@ export async function redrive(
   }
   if (identity) await markRedriven(sql, letter.id)
   return { outcome: 'sent', why: `to ${letter.topic}` }
+}
+
+function stillBroken({ reason, message }: Fault): { outcome: Outcome; why: string } {
+  return { outcome: 'still broken', why: `${reason}: ${message}` }
 }
 
 /** What a consumer took for its number, and nothing else: its headers may name what is none. */

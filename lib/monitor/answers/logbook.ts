@@ -51,7 +51,9 @@ export const oneDeadLetter = sectionState
   .extend({
     dead_letter: deadLetter
       .extend({
-        headers: z.unknown(),
+        headers: z.unknown().meta({
+          description: 'each as text, or {"base64"} where it is none; a list where its name is repeated',
+        }),
         key_text: z.string().nullable(),
         value_text: z.string().nullable().meta({ description: 'first 4 KiB, where they are UTF-8' }),
         value_base64: z.string().nullable(),
