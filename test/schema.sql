@@ -567,7 +567,8 @@ create table sink_dead_letters (
   run_id text,
   seq bigint,
   recorded_at timestamp with time zone not null default now(),
-  constraint sink_dead_letters_pkey PRIMARY KEY (sink, cluster_id, topic, partition, "offset")
+  log integer not null default 0,
+  constraint sink_dead_letters_pkey PRIMARY KEY (sink, cluster_id, topic, partition, log, "offset")
 );
 grant insert, select on sink_dead_letters to consumer;
 grant select on sink_dead_letters to monitor;
@@ -593,6 +594,7 @@ create table sink_progress (
   marks_version integer not null default 0,
   stopped text,
   left_at timestamp with time zone,
+  log integer not null default 0,
   constraint sink_progress_pkey PRIMARY KEY (sink, cluster_id, topic, partition),
   constraint plan_lies_ahead CHECK ((planned_to > next_offset))
 ) with (fillfactor=50);

@@ -13,13 +13,14 @@ import {
 } from '../kafka/topics.ts'
 import { log } from '../log.ts'
 import { EXIT, run, Stop } from '../run.ts'
+import { acceptInSinks } from '../sink/accept.ts'
 import { topicPlan } from '../topics.ts'
 
 const HELP = `bun run topics: makes the topics that are missing and compares all with the plan.
 
   --list             only compares, makes nothing
   --accept-new-log TOPIC   the topic was re-created, or the cluster is another one: storing goes on at the start of
-                     the log that is there now (the consumers stand still until this is said)
+                     the log that is there now, in PostgreSQL and in every sink (they stand still until this is said)
   --grant            gives the users producer, consumer and monitor the least rights that they need, and nothing else
   --json             the report as JSON
   --wait SECONDS     how long to wait for the brokers (default 60)
@@ -93,7 +94,14 @@ async function accept(config: Config, view: ClusterView, clusterId: string, topi
   await learnRoles(config.DATABASE_URL)
   const sql = connect(config.DATABASE_URL, { name: 'topics', max: 1 })
   try {
-    const lines = await acceptNewLog(sql, clusterId, topic, await view.offsets(topic))
+    const ranges = await view.offsets(topic)
+    const lines = await ask(
+      'accept the new log',
+      sql.begin(async (tx) => [
+        ...(await acceptNewLog(tx, clusterId, topic, ranges)),
+        ...(await acceptInSinks(tx, clusterId, topic, ranges)),
+      ]),
+    )
     for (const line of lines) console.log(line)
     if (lines.length === 0)
       log.error('log.not_accepted', { topic, seen: 'nothing of this topic was ever stored' })

@@ -1,6 +1,7 @@
 import { ask, type Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { decodeCheckpoint } from './checkpoint.ts'
+import { LogEndsEarly, LogReplaced } from './log-end.ts'
 import { createState, type PartitionState } from './partition.ts'
 
 /** Offsets that the log has of a partition: `low` is the first, `high` one beyond the last. */
@@ -27,18 +28,13 @@ export interface RulesInForce {
   then: { version: number; fromOffset: number }[]
 }
 
-/** To be tried again with a fresh look at the log. */
-export class LogEndsEarly extends Error {}
-
-/** The log is not the one that was being stored: going on would skip or mix readings, so the partition stands still. */
-export class LogReplaced extends Error {}
-
 /**
  * Takes a partition over: the epoch rises, so that whoever held it before can no longer write. Reads the checkpoint,
  * unless `held` says that memory is as far as the table, and checks that the log still has what is to be read. Throws
  * LogEndsEarly where the log seems shorter than what is stored: `log` may have been asked before a rival stored more, or
- * of a leader that has just been elected. Once that has lasted (`sure`) it throws LogReplaced: the topic was re-created;
- * so it does for another cluster. Any other error means that the claim is to be tried again.
+ * of a leader that has just been elected. Once that has lasted (`doubted`) it throws LogReplaced: the topic was re-created,
+ * and the partition stands still from then on, however long the log grows, until a person accepts it; another cluster is
+ * refused, too. Any other error means that the claim is to be tried again.
  */
 export async function claimPartition(
   sql: Sql,
@@ -48,7 +44,7 @@ export async function claimPartition(
   owner: string,
   log: LogRange,
   held: { epoch: number; nextOffset: number } | null,
-  sure: boolean,
+  doubted: number | null,
 ): Promise<Claim> {
   await refuseOtherCluster(sql, clusterId, topic, partition)
   const rows = await ask(
@@ -57,15 +53,17 @@ export async function claimPartition(
       insert into partition_progress (cluster_id, topic, partition, next_offset, epoch, owner, claimed_at)
       values (${clusterId}, ${topic}, ${partition}, ${log.low}, 1, ${owner}, now())
       on conflict (cluster_id, topic, partition) do update set epoch = partition_progress.epoch + 1,
-        owner = excluded.owner, claimed_at = excluded.claimed_at, stopped = null
+        owner = excluded.owner, claimed_at = excluded.claimed_at
+        where partition_progress.stopped is null
       returning next_offset, epoch`,
   )
   const row = rows[0]
-  if (!row) throw new Error(`Cannot claim ${topic}-${partition}: the database returned no row`)
+  if (!row) throw new LogReplaced(await whyStopped(sql, clusterId, topic, partition))
   if (row.next_offset > log.high) {
-    if (!sure)
+    if (doubted !== row.epoch - 1)
       throw new LogEndsEarly(
         `${topic}-${partition}: ${row.next_offset} is stored, but the log was seen to end at ${log.high}: asked again`,
+        row.epoch,
       )
     const message = `${topic}-${partition}: the log ends at ${log.high}, but readings up to ${row.next_offset} are stored: the topic was re-created or lost its end; look into it, then: bun run topics --accept-new-log ${topic}`
     await ask(
@@ -89,6 +87,18 @@ export async function claimPartition(
   }
   const restored = await restore(sql, clusterId, topic, partition, row, log)
   return { epoch: row.epoch, nextOffset: row.next_offset, ...restored }
+}
+
+async function whyStopped(sql: Sql, clusterId: string, topic: string, partition: number): Promise<string> {
+  const rows = await ask(
+    'read why the partition stands still',
+    sql<{ stopped: string | null }[]>`
+      select stopped from partition_progress
+      where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`,
+  )
+  // Accepted since we were refused: the next claim takes it.
+  if (!rows[0]?.stopped) throw new Error(`Cannot claim ${topic}-${partition}: it was stopped just now`)
+  return rows[0].stopped
 }
 
 /** Retention removed what was never stored: counted and told, then on from what is left. */

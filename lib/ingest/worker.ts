@@ -4,10 +4,11 @@ import type { Records } from '../kafka/records.ts'
 import { log } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import { createCheckpointPace } from './checkpoint-pace.ts'
-import { claimPartition, LogEndsEarly, type LogRange } from './claim.ts'
+import { claimPartition, type LogRange } from './claim.ts'
 import { decodeFactory, type Decoded, type Decoder, type Fault } from './decode.ts'
 import { createDecoding } from './decoding.ts'
 import { createIntake } from './intake.ts'
+import { createDoubt } from './log-end.ts'
 import { createRulesInForce } from './in-force.ts'
 import { identityOf } from './identity.ts'
 import { sensorNumbers, type KeyCache } from './keys.ts'
@@ -70,14 +71,11 @@ export interface WorkerOptions {
 }
 
 const BACKLOG_BATCHES = 2 // wait while a transaction runs: a few MB a partition
-/** A look at the log may be older than a rival's COMMIT, a new leader's high watermark may lag: no longer than this. */
-const SURE_AFTER_MS = 15_000
 
 export function createWorker(options: WorkerOptions): Worker {
   const { database, keys, clusterId, topic, partition, consumerId, now } = options
   let owned = false
-  /** since when the log has seemed to end before what is stored; null while it does not */
-  let endsEarlySince: number | null = null
+  const doubt = createDoubt(now)
   let epoch = 0
   let stored = 0
   let position = 0
@@ -112,7 +110,7 @@ export function createWorker(options: WorkerOptions): Worker {
   async function claim(range: LogRange): Promise<number> {
     // A claim that ends in the middle of the next would let messages into a state half taken over.
     return inTurn(() => takeOver(range)).catch((error: unknown) => {
-      if (error instanceof LogEndsEarly) endsEarlySince ??= now()
+      doubt.note(error)
       database.renewAfter(error)
       throw error
     })
@@ -127,7 +125,6 @@ export function createWorker(options: WorkerOptions): Worker {
     if (!held) await keys.load()
     if (!held) numbers = sensorNumbers(keys)
     const topicNumber = await keys.topic(topic)
-    const sure = endsEarlySince !== null && now() - endsEarlySince > SURE_AFTER_MS
     const taken = await claimPartition(
       database.sql,
       clusterId,
@@ -136,7 +133,7 @@ export function createWorker(options: WorkerOptions): Worker {
       consumerId,
       range,
       held,
-      sure,
+      doubt.lasted(),
     )
     if (taken.notice) await notices.tell(taken.notice)
     if (taken.state) {
@@ -155,7 +152,7 @@ export function createWorker(options: WorkerOptions): Worker {
     if (state.rules.version === 0 && !inForce.isPending()) inForce.takeNewest(state.rules, position, outputs)
     await silence.claimed()
     if (taken.state) pace.keptAt(taken.readFrom)
-    endsEarlySince = null
+    doubt.over()
     owned = true
     log.info('partition.claimed', { topic, partition, epoch, next_offset: stored, read_from: position })
     return position

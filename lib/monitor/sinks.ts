@@ -5,7 +5,8 @@ import type { SinkRow } from './questions/sinks.ts'
 /**
  * A sink (Elasticsearch, S3) as its positions tell it. It has no heartbeat: it is there while it holds a connection to
  * PostgreSQL, and well while what waits for it gets less. `left`: it was stopped on purpose, and said goodbye; `away`:
- * nobody is there, and nobody said so; `stopped`: it says itself that it can't go on; `stalled`: it is there, something waits, and nothing has moved for longer than it may wait for company.
+ * nobody is there, and nobody said so; `stopped`: it says itself that it can't go on; `stalled`: it is there, something
+ * waits, or the log ends before what it has taken, and nothing has moved for longer than it may wait for company.
  */
 export type SinkStatus = 'active' | 'stalled' | 'stopped' | 'away' | 'left'
 
@@ -58,12 +59,13 @@ export function viewSinks(rows: readonly SinkRow[], ends: Ends | null, patienceM
 }
 
 function viewSink(sink: string, rows: readonly SinkRow[], ends: Ends | null, patienceMs: number): Sink {
-  const places = rows.map((row) => placeOf(row, ends))
+  const isStill = (row: SinkRow) => row.updated_age_s * 1000 > patienceMs
+  const places = rows.map((row) => placeOf(row, ends, isStill(row)))
   const sum = (of: (r: SinkRow) => number) => rows.reduce((total, r) => total + of(r), 0)
   const newest = rows.reduce((a, b) => (a.updated_age_s < b.updated_age_s ? a : b))
   const lags = places.map((p) => p.lag)
   const stopped = rows.find((r) => r.stopped !== null)?.stopped ?? null
-  const isStalled = rows.some((r, i) => (lags[i] ?? 0) > 0 && r.updated_age_s * 1000 > patienceMs)
+  const isStalled = rows.some((r, i) => isStill(r) && ((lags[i] ?? 0) > 0 || endsBefore(places[i])))
   const hasLeft = rows.every((r) => r.left_at !== null)
   return {
     sink,
@@ -94,15 +96,22 @@ function viewSink(sink: string, rows: readonly SinkRow[], ends: Ends | null, pat
   }
 }
 
-function placeOf(row: SinkRow, ends: Ends | null): SinkPlace {
+/** The log is not the one that was taken: what waits cannot be told. */
+function endsBefore(place: SinkPlace | undefined): boolean {
+  return place !== undefined && place.end_offset !== null && place.end_offset < place.next_offset
+}
+
+/** A row may be newer than the ends beside it: that the log ends before it counts only where it stands still. */
+function placeOf(row: SinkRow, ends: Ends | null, isStill: boolean): SinkPlace {
   const high = ends?.get(row.topic)?.find((p) => p.partition === row.partition)?.high ?? null
   const { topic, partition, next_offset, owner, updated_at, stopped } = row
+  const end = high === null || isStill ? high : Math.max(high, next_offset)
   return {
     topic,
     partition,
     next_offset,
-    end_offset: high === null ? null : Math.max(high, next_offset),
-    lag: high === null ? null : Math.max(0, high - next_offset),
+    end_offset: end,
+    lag: end === null || end < next_offset ? null : end - next_offset,
     owner,
     updated_at,
     stopped,

@@ -20,6 +20,8 @@ export interface Entry {
 export interface SinkBatch {
   topic: string
   partition: number
+  /** how many logs of the topic came before this one: it was made anew, and that was accepted */
+  log: number
   from: number
   to: number
   entries: Entry[]
@@ -32,9 +34,9 @@ export interface SinkBatch {
 /** open ranges of one source and run that are kept; an older gap can no longer be filled in the sink */
 const MAX_OPEN = 1000
 
-export function emptyBatch(topic: string, partition: number, from: number): SinkBatch {
+export function emptyBatch(topic: string, partition: number, from: number, log = 0): SinkBatch {
   const counters = { stored: 0, dead_lettered: 0, repeated: 0, missing: 0, filled: 0 }
-  return { topic, partition, from, to: from, entries: [], letters: [], counters, bytes: 0 }
+  return { topic, partition, log, from, to: from, entries: [], letters: [], counters, bytes: 0 }
 }
 
 /**

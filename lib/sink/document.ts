@@ -58,9 +58,14 @@ export const MAPPING = {
   },
 }
 
-/** topic+partition+offset: a message written twice is one document. */
-export function documentId(topic: string, partition: number, offset: number): string {
-  return `${topic}+${partition}+${offset}`
+/** topic+partition+offset: a message written twice is one document. An offset of a later log is another message. */
+export function documentId({ topic, partition, log }: SinkBatch, offset: number): string {
+  return `${topic}+${partition}+${offset}${log === 0 ? '' : `+log${log}`}`
+}
+
+/** Of which log a document or object is, as its name says. */
+export function logNamed(name: string): number {
+  return Number(/[+-]log(\d+)(\.|$)/.exec(name)?.[1] ?? 0)
 }
 
 export function toDocument({ topic, partition }: SinkBatch, entry: Entry): SensorDocument {

@@ -15,8 +15,8 @@ export interface ElasticsearchOptions {
 }
 
 export interface Elasticsearch extends Destination {
-  /** every document, once, in no order; for verify */
-  each(take: (source: unknown) => void): Promise<void>
+  /** every document with its id, once, in no order; for verify */
+  each(take: (source: unknown, id: string) => void): Promise<void>
 }
 
 const LIMITS = { messages: 5000, bytes: 5 * 1024 * 1024, ageMs: 500 }
@@ -174,7 +174,7 @@ export function createElasticsearch(options: ElasticsearchOptions): Elasticsearc
     prepare,
     async write(batch) {
       const lines = batch.entries.map((entry) => {
-        const id = documentId(batch.topic, batch.partition, entry.offset)
+        const id = documentId(batch, entry.offset)
         return `{"index":{"_id":${JSON.stringify(id)}}}\n${JSON.stringify(toDocument(batch, entry))}\n`
       })
       const offsets = batch.entries.map((entry) => entry.offset)
@@ -192,10 +192,10 @@ export function createElasticsearch(options: ElasticsearchOptions): Elasticsearc
     },
     async each(take) {
       await must('POST', `${index}/_refresh`)
-      type Page = { _scroll_id: string; hits: { hits: { _source: unknown }[] } }
+      type Page = { _scroll_id: string; hits: { hits: { _id: string; _source: unknown }[] } }
       let page = (await must('POST', `${index}/_search?scroll=2m`, { size: PAGE, sort: ['_doc'] })) as Page
       while (page.hits.hits.length > 0) {
-        for (const hit of page.hits.hits) take(hit._source)
+        for (const hit of page.hits.hits) take(hit._source, hit._id)
         page = (await must('POST', '_search/scroll', { scroll: '2m', scroll_id: page._scroll_id })) as Page
       }
       await must('DELETE', '_search/scroll', { scroll_id: [page._scroll_id] })

@@ -4,6 +4,7 @@ import type { LogRange } from '../ingest/claim.ts'
 import type { Decoder } from '../ingest/decode.ts'
 import { createDecoding } from '../ingest/decoding.ts'
 import { Skipped } from '../ingest/intake.ts'
+import { createDoubt } from '../ingest/log-end.ts'
 import type { Marks } from '../ingest/mark-book.ts'
 import type { Message } from '../ingest/outputs.ts'
 import { createState } from '../ingest/partition.ts'
@@ -67,6 +68,8 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
   const inTurn = createTurns()
   let owned = false
   let epoch = 0
+  let logNumber = 0
+  const doubt = createDoubt(now)
   /** next_offset as of our last move */
   let taken = 0
   /** how far memory is */
@@ -84,21 +87,25 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
     owned = false
     await writing
     await destination.prepare()
-    const claimed = await claimSink(database.sql, place, options.owner, range).catch((error: unknown) => {
+    const asked = claimSink(database.sql, place, options.owner, range, doubt.lasted())
+    const claimed = await asked.catch((error: unknown) => {
+      doubt.note(error)
       database.renewAfter(error)
       throw error
     })
+    doubt.over()
     if (claimed.gone > 0) log.error('log.gap', { topic, partition, sink: place.sink, messages: claimed.gone })
     const restored = claimed.marks && decodeCheckpoint(claimed.marks.bytes, claimed.marks.version)
     marks = restored?.state.marks ?? new Map()
     epoch = claimed.epoch
+    logNumber = claimed.log
     taken = claimed.nextOffset
     plannedTo = claimed.plannedTo
     // Marks of a version that we cannot read: begun anew, from as far back as the log goes.
     position = Math.min(claimed.marks && !restored ? range.low : claimed.marksOffset, taken)
     marksAt = now()
     ready = []
-    gathering = emptyBatch(topic, partition, taken)
+    gathering = emptyBatch(topic, partition, taken, logNumber)
     owned = true
     log.info('sink.claimed', {
       topic,
@@ -147,7 +154,7 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
       ? { bytes: encodeCheckpoint({ ...createState(), marks }), version: CHECKPOINT_VERSION }
       : null
     ready.push({ batch: gathering, marks: encoded, since })
-    gathering = emptyBatch(topic, partition, to)
+    gathering = emptyBatch(topic, partition, to, logNumber)
     plannedTo = null
     write()
   }
@@ -173,8 +180,8 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
   }
 
   async function writeOne({ batch, marks: encoded, since: began }: Ready): Promise<void> {
-    const { from, to, counters, letters } = batch
-    const step = { from, to, epoch, counters, letters, marks: encoded }
+    const { log: number, from, to, counters, letters } = batch
+    const step = { log: number, from, to, epoch, counters, letters, marks: encoded }
     if (batch.entries.length > 0) {
       await planBatch(database.sql, place, step)
       for (const refusal of await destination.write(batch)) refuse(batch, refusal)

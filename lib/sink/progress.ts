@@ -1,5 +1,6 @@
 import { ask, type Sql } from '../db/connect.ts'
 import type { LogRange } from '../ingest/claim.ts'
+import { LogEndsEarly, LogReplaced } from '../ingest/log-end.ts'
 import { Fenced } from '../ingest/store.ts'
 
 /** The row of sink_progress that one partition moves. */
@@ -14,6 +15,8 @@ export interface SinkPlace {
 export interface SinkClaim {
   epoch: number
   nextOffset: number
+  /** which log of this partition it is: names say so */
+  log: number
   /** somebody began to write a batch from nextOffset to here: it has to be written again, exactly so */
   plannedTo: number | null
   marksOffset: number
@@ -24,6 +27,7 @@ export interface SinkClaim {
 
 /** What moves together with the position. */
 export interface SinkStep {
+  log: number
   from: number
   to: number
   epoch: number
@@ -51,11 +55,9 @@ export interface SinkLetter {
   seq: number | null
 }
 
-/** The log ends before what was taken: another one, or its leader has just changed. */
-export class LogTooShort extends Error {}
-
 interface Row {
   next_offset: number
+  log: number
   planned_to: number | null
   epoch: number
   marks_offset: number
@@ -63,39 +65,83 @@ interface Row {
   marks_version: number
 }
 
-/** Takes the partition over: whoever held it before can plan and move nothing any more. */
+/**
+ * Takes the partition over: whoever held it before can plan and move nothing any more. Throws LogEndsEarly where the log
+ * seems shorter than what was taken; once that has lasted (`doubted`) the partition stands still, however long the log
+ * grows, until a person accepts it: LogReplaced, as for another cluster, whose messages would take the place of ours.
+ */
 export async function claimSink(
   sql: Sql,
   place: SinkPlace,
   owner: string,
   log: LogRange,
+  doubted: number | null,
 ): Promise<SinkClaim> {
   const { sink, clusterId, topic, partition } = place
+  await refuseOtherCluster(sql, place)
   const rows = await ask(
     'claim the partition',
     sql<Row[]>`
       insert into sink_progress (sink, cluster_id, topic, partition, next_offset, marks_offset, epoch, owner, claimed_at)
       values (${sink}, ${clusterId}, ${topic}, ${partition}, ${log.low}, ${log.low}, 1, ${owner}, now())
       on conflict (sink, cluster_id, topic, partition) do update set epoch = sink_progress.epoch + 1,
-        owner = excluded.owner, claimed_at = excluded.claimed_at, stopped = null, left_at = null
-      returning next_offset, planned_to, epoch, marks_offset, marks, marks_version`,
+        owner = excluded.owner, claimed_at = excluded.claimed_at, left_at = null
+        where sink_progress.stopped is null
+      returning next_offset, log, planned_to, epoch, marks_offset, marks, marks_version`,
   )
   const row = rows[0]
-  if (!row) throw new Error(`Cannot claim ${topic}-${partition}: the database returned no row`)
+  if (!row) throw new LogReplaced(await whyStopped(sql, place, owner))
   if (row.next_offset > log.high) {
     const seen = `${topic}-${partition}: the log ends at ${log.high}, but ${sink} has taken it up to ${row.next_offset}`
-    throw new LogTooShort(`${seen}: was the topic re-created? Then give this sink another index or bucket`)
+    if (doubted !== row.epoch - 1) throw new LogEndsEarly(`${seen}: asked again`, row.epoch)
+    const message = `${seen}: the topic was re-created or lost its end; look into it, then: bun run topics --accept-new-log ${topic}`
+    await ask(
+      'stop the partition',
+      sql`update sink_progress set stopped = ${message} where ${ours(sql, place)} and epoch = ${row.epoch}`,
+    )
+    throw new LogReplaced(message)
   }
   const gone = Math.max(0, log.low - row.next_offset)
   if (gone > 0) await skip(sql, place, row, log.low)
   return {
     epoch: row.epoch,
     nextOffset: row.next_offset + gone,
+    log: row.log,
     plannedTo: gone > 0 ? null : row.planned_to,
     marksOffset: Math.max(row.marks_offset, log.low),
     marks: row.marks === null ? null : { bytes: row.marks, version: row.marks_version },
     gone,
   }
+}
+
+async function refuseOtherCluster(sql: Sql, { sink, clusterId, topic, partition }: SinkPlace): Promise<void> {
+  const others = await ask(
+    'look for another cluster',
+    sql<{ cluster_id: string }[]>`
+      select cluster_id from sink_progress p where sink = ${sink} and topic = ${topic} and partition = ${partition}
+        and cluster_id <> ${clusterId} and next_offset > 0
+        and not exists (select from sink_progress o where o.sink = p.sink and o.cluster_id = ${clusterId}
+          and o.topic = p.topic and o.partition = p.partition)`,
+  )
+  const [other] = others
+  if (other)
+    throw new LogReplaced(
+      `${topic}-${partition}: ${sink} holds cluster ${other.cluster_id}, but the brokers are cluster ${clusterId}: use the right KAFKA_BROKERS, another index or bucket, or accept the new cluster: bun run topics --accept-new-log ${topic}`,
+    )
+}
+
+/** Whoever finds it so is there, and waits: on the page it is stopped, not away. */
+async function whyStopped(sql: Sql, place: SinkPlace, owner: string): Promise<string> {
+  const rows = await ask(
+    'read why the partition stands still',
+    sql<{ stopped: string | null }[]>`
+      update sink_progress set owner = ${owner}, left_at = null where ${ours(sql, place)} and stopped is not null
+      returning stopped`,
+  )
+  // Accepted since we were refused: the next claim takes it.
+  if (!rows[0]?.stopped)
+    throw new Error(`Cannot claim ${place.topic}-${place.partition}: it was stopped just now`)
+  return rows[0].stopped
 }
 
 /** Retention was faster than the sink: on from what is left. */
@@ -124,7 +170,7 @@ export async function planBatch(
 /** After a batch is written: the position moves past it, with what became of its messages. Throws Fenced. */
 export async function moveSink(sql: Sql, place: SinkPlace, step: SinkStep): Promise<void> {
   const { sink, clusterId, topic, partition } = place
-  const { from, to, epoch, marks, counters: c } = step
+  const { log, from, to, epoch, marks, counters: c } = step
   await ask(
     'move past a batch',
     sql.begin(async (tx) => {
@@ -140,8 +186,8 @@ export async function moveSink(sql: Sql, place: SinkPlace, step: SinkStep): Prom
       if (moved.count !== 1) throw fenced(place, epoch)
       for (const l of step.letters) {
         await tx`
-          insert into sink_dead_letters (sink, cluster_id, topic, partition, "offset", reason, message, sensor_id, run_id, seq)
-          values (${sink}, ${clusterId}, ${topic}, ${partition}, ${l.offset}, ${l.reason}, ${l.message.slice(0, 1000)},
+          insert into sink_dead_letters (sink, cluster_id, topic, partition, log, "offset", reason, message, sensor_id, run_id, seq)
+          values (${sink}, ${clusterId}, ${topic}, ${partition}, ${log}, ${l.offset}, ${l.reason}, ${l.message.slice(0, 1000)},
             ${l.source}, ${l.runId}, ${l.seq})`
       }
     }),

@@ -12,8 +12,8 @@ import { makeBucket, type Bucket } from './s3-bucket.ts'
  * An object is written once: the end of its batch is planned beforehand, so whoever writes it again writes the same bytes.
  */
 export interface ColdStorage extends Destination {
-  /** the rows of every object of one format, once; for verify */
-  each(format: FormatName, take: (row: Row) => void): Promise<void>
+  /** the rows of every object of one format with its name, once; for verify */
+  each(format: FormatName, take: (row: Row, name: string) => void): Promise<void>
 }
 
 export interface S3Options extends Bucket {
@@ -76,19 +76,20 @@ export function createColdStorage(options: S3Options): ColdStorage {
       })
       for (const key of keys) {
         if (!key.endsWith(`.${extension}`)) continue
-        for (const row of await decode(new Uint8Array(await client.file(key).arrayBuffer()))) take(row)
+        for (const row of await decode(new Uint8Array(await client.file(key).arrayBuffer()))) take(row, key)
       }
     },
   }
 }
 
-/** sensor-data/2026-11-21/0/00000000000000001234: the day on which the log got its first message. */
+/** sensor-data/2026-11-21/0/00000000000000001234: the day on which the log got its first message. A later log says which it is. */
 export function objectName({
   topic,
   partition,
+  log,
   from,
   entries,
-}: Pick<SinkBatch, 'topic' | 'partition' | 'from' | 'entries'>): string {
+}: Pick<SinkBatch, 'topic' | 'partition' | 'log' | 'from' | 'entries'>): string {
   const day = new Date(entries[0]?.appendedAtMs ?? 0).toISOString().slice(0, 10)
-  return `${topic}/${day}/${partition}/${String(from).padStart(20, '0')}`
+  return `${topic}/${day}/${partition}/${String(from).padStart(20, '0')}${log === 0 ? '' : `-log${log}`}`
 }

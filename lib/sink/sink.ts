@@ -3,6 +3,8 @@ import { SchemaPending } from '../avro/reader.ts'
 import type { Config } from '../config.ts'
 import { createDatabase } from '../db/connect.ts'
 import { decodersOf } from '../ingest/decoders.ts'
+import { tell } from '../ingest/claim.ts'
+import { LogReplaced } from '../ingest/log-end.ts'
 import { Fenced } from '../ingest/store.ts'
 import type { KafkaClients } from '../kafka/client.ts'
 import { createGroup, type Group, type PartitionOwner } from '../kafka/group.ts'
@@ -12,7 +14,6 @@ import { metrics } from '../metrics.ts'
 import { EXIT, sleep, Stop } from '../run.ts'
 import type { Destination } from './destination.ts'
 import { createSinkPartition, type SinkPartition } from './partition.ts'
-import { LogTooShort } from './progress.ts'
 
 const TICK_MS = 100
 /** offsets are told to Kafka for lag tools alone: ours are in sink_progress */
@@ -38,6 +39,8 @@ export async function runSink(
   const highs = new Map<string, number>()
   const died = Promise.withResolvers<string>()
   const paused = new Map<string, string>()
+  /** these stand still until a person has decided */
+  const standing = new Set<string>()
   let clusterId = ''
 
   function partitionOf(topic: string, partition: number): SinkPartition {
@@ -78,6 +81,7 @@ export async function runSink(
   }
 
   function resume(id: string): void {
+    standing.delete(id)
     if (paused.delete(id)) log.info('sink.resumed', { partition: id, sink: destination.name })
     metrics.sinkPaused(kind, paused.size)
   }
@@ -93,6 +97,13 @@ export async function runSink(
         return offset
       } catch (error) {
         pause(id, error)
+        if (error instanceof LogReplaced && !standing.has(id)) {
+          standing.add(id)
+          const notice = { event: 'sink.stopped', severity: 'error' as const, message: error.message }
+          await tell(database.sql, owner, topic, partition, notice).catch((untold: Error) =>
+            log.warn('sink.stop_not_told', { partition: id, error: untold }),
+          )
+        }
         throw error
       }
     },
@@ -110,8 +121,7 @@ export async function runSink(
       highs.delete(id)
       resume(id)
     },
-    // Asked again every few seconds, not at once: a topic that was re-created is for people to look at.
-    isFinal: (error) => error instanceof LogTooShort,
+    isFinal: (error) => error instanceof LogReplaced,
   }
 
   const group: Group = createGroup({

@@ -1,7 +1,7 @@
 import type { Config } from '../config.ts'
 import type { Sql } from '../db/connect.ts'
 import { contentHash } from '../hash.ts'
-import { fromDocument, type SensorDocument } from '../sink/document.ts'
+import { fromDocument, logNamed, type SensorDocument } from '../sink/document.ts'
 import type { FormatName } from '../sink/formats.ts'
 import { coldStorageOf, elasticsearchOf, type SinkName } from '../sink/open.ts'
 import { toReading } from '../sink/row.ts'
@@ -48,10 +48,10 @@ function sinkStores(config: Config, sink: SinkName): Map<string, Store> {
 function searchStore(config: Config): Store {
   const elasticsearch = elasticsearchOf(config)
   return sinkStore(elasticsearch.name, (take) =>
-    elasticsearch.each((source) => {
+    elasticsearch.each((source, id) => {
       const document = source as SensorDocument
       for (const reading of fromDocument(document))
-        take(rowOf(document, reading.sensorId, contentHash(reading)))
+        take(rowOf(document, reading.sensorId, contentHash(reading)), logNamed(id))
     }),
   )
 }
@@ -59,7 +59,9 @@ function searchStore(config: Config): Store {
 function coldStore(config: Config, format: FormatName): Store {
   const storage = coldStorageOf(config)
   return sinkStore(storage.name, (take) =>
-    storage.each(format, (row) => take(rowOf(row, row.sensor_id, contentHash(toReading(row))))),
+    storage.each(format, (row, name) =>
+      take(rowOf(row, row.sensor_id, contentHash(toReading(row))), logNamed(name)),
+    ),
   )
 }
 
@@ -70,18 +72,32 @@ function rowOf({ run_id, seq, topic, partition, offset }: Placed, sensorId: stri
 }
 
 /** Position and dead letters of a sink are in PostgreSQL; nothing in it is ever retired by us. */
-function sinkStore(sink: string, each: (take: (row: StoredRow) => void) => Promise<void>): Store {
+function sinkStore(
+  sink: string,
+  each: (take: (row: StoredRow, ofLog: number) => void) => Promise<void>,
+): Store {
   return {
     progress: (sql, clusterId) => sql`
       select topic, partition, next_offset from sink_progress where sink = ${sink} and cluster_id = ${clusterId}`,
     async read(sql, _heartbeatTopic, take) {
-      await each(take)
+      const newest = await newestLogs(sql, sink)
+      await each((row, ofLog) => {
+        const isOfOlderLog = ofLog < (newest.get(`${row.topic}\n${row.partition}`) ?? 0)
+        take(isOfOlderLog ? { ...row, isOfOlderLog } : row)
+      })
       const letters = await lettersOf(sql, sink)
       const sums = await sql<{ gaps: number | null }[]>`
         select sum(missing - filled)::bigint as gaps from sink_progress where sink = ${sink}`
       return { letters, gaps: sums[0]?.gaps ?? 0, retiredBeforeMs: 0, heartbeats: null }
     },
   }
+}
+
+/** Of each partition which log is the newest: a place in one before is another message's now. */
+async function newestLogs(sql: Sql, sink: string): Promise<Map<string, number>> {
+  const rows = await sql<{ topic: string; partition: number; log: number }[]>`
+    select topic, partition, max(log) as log from sink_progress where sink = ${sink} group by topic, partition`
+  return new Map(rows.map(({ topic, partition, log }) => [`${topic}\n${partition}`, log]))
 }
 
 function lettersOf(sql: Sql, sink: string) {

@@ -8,7 +8,7 @@ import { database, STACK_MS } from '../stack.ts'
 setDefaultTimeout(STACK_MS)
 
 const claim = (sql: Sql, owner: string, high: number) =>
-  claimPartition(sql, 'test-cluster', 'sensor-data', 0, owner, { low: 0, high }, null, false)
+  claimPartition(sql, 'test-cluster', 'sensor-data', 0, owner, { low: 0, high }, null, null)
 
 test('a claim that another overtakes is refused, and tells nobody that detectors learn anew', async () => {
   const { url } = await database()

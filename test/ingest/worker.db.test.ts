@@ -2,9 +2,10 @@ import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from
 import fc from 'fast-check'
 import type { Books } from '../../lib/alarm/books.ts'
 import type { Database } from '../../lib/db/connect.ts'
+import { acceptNewLog } from '../../lib/ingest/accept.ts'
 import { decodeCheckpoint } from '../../lib/ingest/checkpoint.ts'
 import { decodeFactory } from '../../lib/ingest/decode.ts'
-import { LogEndsEarly, LogReplaced } from '../../lib/ingest/claim.ts'
+import { LogEndsEarly, LogReplaced } from '../../lib/ingest/log-end.ts'
 import { Skipped } from '../../lib/ingest/intake.ts'
 import { createKeyCache } from '../../lib/ingest/keys.ts'
 import type { Message } from '../../lib/ingest/outputs.ts'
@@ -240,8 +241,24 @@ describe('createWorker()', () => {
     expect(await refusal(stale)).toBeInstanceOf(LogReplaced)
     const stopped = () => db.sql<{ stopped: string | null }[]>`select stopped from partition_progress`
     expect((await stopped())[0]?.stopped).toContain('the log ends at 2')
-    await worker.claim({ low: 0, high: 3 })
+    // However long the new log grows: its first messages were never taken.
+    for (const one of [worker, newWorker()])
+      await expect(one.claim({ low: 0, high: 100 })).rejects.toThrow('the log ends at 2')
+    const range = { partition: 0, low: 0, high: 100 }
+    await db.sql.begin((tx) => acceptNewLog(tx, 'test-cluster', TOPIC, [range]))
     expect((await stopped())[0]?.stopped).toBeNull()
+    expect(await worker.claim(range)).toBe(0)
+  })
+
+  test('a look at the log from before a rival stored more is no proof, however long ago the last such look was', async () => {
+    let ahead = 0
+    const worker = newWorker(100, () => Date.now() + ahead)
+    await consume(newWorker(), logOf([1, 2, 3]))
+    await expect(worker.claim({ low: 0, high: 2 })).rejects.toThrow(LogEndsEarly)
+    await consume(newWorker(), logOf([1, 2, 3, 4]))
+    ahead = 20_000
+    await expect(worker.claim({ low: 0, high: 3 })).rejects.toThrow(LogEndsEarly)
+    expect(await worker.claim({ low: 0, high: 4 })).toBe(4)
   })
 
   test('what was fetched for an older claim is not taken past what has to be read first', async () => {

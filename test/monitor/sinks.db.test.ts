@@ -65,6 +65,8 @@ describe('viewSinks()', () => {
       150,
       'away',
     ],
+    [12, 'the log ends before it: another one', [row({ updated_age_s: 61 })], 10, 'stalled'],
+    [13, 'it is newer than the end that is known of the log', [row()], 10, 'active'],
   ] as const)('case %i: %s', (_case, _words, rows, high, status) => {
     expect(statusOf([...rows], high)).toBe(status)
   })
@@ -93,6 +95,7 @@ describe('viewSinks()', () => {
     expect(s3).toMatchObject({ sink: 's3:cold', lag: 60, stored: 140, owners: ['sink-s3'] })
     expect(search).toMatchObject({ sink: 'elasticsearch:x', lag: 50 })
     expect(viewSinks(rows, null, 60_000)[0]?.lag).toBeNull()
+    expect(viewSinks([row({ updated_age_s: 61 })], ends(10), 60_000)[0]?.lag).toBeNull()
   })
 })
 
@@ -151,7 +154,7 @@ describe('sinks on the monitor', () => {
     const { verdict } = await room.json('/api/system-status')
     expect(verdict.reasons.filter((r: any) => r.where === 'sinks')).toEqual([])
     expect(await (await room.get('/')).text()).toContain('stopped on purpose')
-    await claimSink(room.sql, place, 'sink-elasticsearch', { low: 0, high: 1000 })
+    await claimSink(room.sql, place, 'sink-elasticsearch', { low: 0, high: 1000 }, null)
     const [claimed] = await room.sql`select left_at from sink_progress where sink = ${place.sink}`
     expect(claimed!.left_at).toBeNull()
   })

@@ -18,6 +18,7 @@ export interface Progress {
   next_offset: number
   epoch: number
   owner: string
+  stopped: string | null
   counters: Record<string, number>
 }
 
@@ -72,10 +73,12 @@ export function execute(scene: Scene, text: string, params: readonly unknown[], 
     return lock(where, (error) => {
       if (error) return done(error)
       const row = tables.progress.get(where)
+      if (row?.stopped && text.includes('where partition_progress.stopped is null')) return done(null, [])
       const next = {
         next_offset: row?.next_offset ?? low,
         epoch: (row?.epoch ?? 0) + 1,
         owner,
+        stopped: null,
         counters: row?.counters ?? {},
       }
       later(() => tables.progress.set(where, next))
@@ -85,7 +88,18 @@ export function execute(scene: Scene, text: string, params: readonly unknown[], 
   if (/^(with moved as \()?update partition_progress set next_offset =/.test(text))
     return move(scene, text, params, done)
   if (text.startsWith('update partition_progress set stopped'))
-    return (later(() => tables.events.push(`stopped: ${String(params[0])}`)), done(null))
+    return (
+      later(() => {
+        tables.events.push(`stopped: ${String(params[0])}`)
+        Object.assign(tables.progress.get(partition) ?? {}, { stopped: params[0] })
+      }),
+      done(null)
+    )
+  if (text.startsWith('select stopped from partition_progress'))
+    return done(
+      null,
+      [tables.progress.get(partition)].flatMap((p) => (p ? [{ stopped: p.stopped }] : [])),
+    )
   if (text.startsWith('select cluster_id from partition_progress')) return done(null, [])
   if (text.startsWith('select epoch from partition_progress'))
     return done(
