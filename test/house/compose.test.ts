@@ -55,6 +55,12 @@ describe('compose.yaml', () => {
     }
   })
 
+  test('profile sinks: who writes into the stores and who verifies them know where they are', () => {
+    const stores = { ELASTICSEARCH_URL: 'http://elasticsearch:9200', S3_ENDPOINT: 'http://minio:9000' }
+    for (const name of ['sink-elasticsearch', 'sink-s3', 'verify'])
+      expect(of(name).environment).toMatchObject(stores)
+  })
+
   test('ports are those of the contract', () => {
     const ports = Object.entries(services).flatMap(([name, s]) =>
       (s.ports ?? []).map((p) => [name, String(p)]),
