@@ -68,11 +68,6 @@ const sunk = counter(
 )
 const gauge = (name: string, help: string, labelNames: string[]) =>
   new Gauge({ name, help, labelNames, registers: [registry] })
-const sinkLag = gauge('factory_sink_lag_messages', 'Messages in Kafka that a sink has not taken yet', [
-  'sink',
-  'topic',
-  'partition',
-])
 const sinkPaused = gauge('factory_sink_paused_partitions', 'Partitions that wait for their store', ['sink'])
 const alerts = counter('factory_alerts_total', 'Alarms by what happened to them', ['transition'])
 const rebalances = counter('factory_rebalances_total', 'Rebalances that this member took part in', ['group'])
@@ -131,9 +126,6 @@ export const metrics = {
     }
     batchRows.observe({ sink }, counts.stored)
     writeSeconds.observe({ sink }, seconds)
-  },
-  sinkLag(sink: string, topic: string, partition: number, messages: number): void {
-    sinkLag.set({ sink, topic, partition }, Math.max(0, messages))
   },
   sinkPaused(sink: string, partitions: number): void {
     sinkPaused.set({ sink }, partitions)

@@ -41,6 +41,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const write = [
     kafkaSeries(gauge, options.consumerGroup),
     progressSeries(gauge, counter),
+    sinkSeries(gauge, counter),
     memberSeries(gauge, counter),
     plantSeries(gauge),
     lineSeries(gauge),
@@ -147,6 +148,7 @@ function progressSeries(gauge: MakeGauge, counter: MakeCounter): Write {
     ...at,
     'verdict',
   ])
+  const stopped = gauge('factory_partition_stopped', '1 where a partition waits for a decision', at)
   const group = gauge('factory_group_verdict_info', 'Verdict on the consumer group', ['verdict'])
   return (s) => {
     const list = s.partitions.data ?? []
@@ -159,8 +161,29 @@ function progressSeries(gauge: MakeGauge, counter: MakeCounter): Write {
       missing(labels, p.missing)
       lagSeconds(labels, p.lag_seconds)
       verdict({ ...labels, verdict: p.verdict }, 1)
+      stopped(labels, p.stopped === null ? 0 : 1)
     }
     if (list.length > 0) group({ verdict: groupVerdict(list.map((p) => p.verdict)) }, 1)
+  }
+}
+
+/** From their positions in PostgreSQL: a sink that has died, or whose store is away, tells nothing of itself. */
+function sinkSeries(gauge: MakeGauge, counter: MakeCounter): Write {
+  const info = gauge('factory_sink_info', 'Status of a sink', ['sink', 'status'])
+  const lag = gauge('factory_sink_lag_messages', 'Messages in Kafka that a sink has not taken yet', [
+    'sink',
+    'topic',
+    'partition',
+  ])
+  const deadLetters = counter('factory_sink_dead_letters_total', 'Messages that will not be in a sink', [
+    'sink',
+  ])
+  return (s) => {
+    for (const x of s.sinks.data ?? []) {
+      info({ sink: x.sink, status: x.status }, 1)
+      deadLetters({ sink: x.sink }, x.dead_lettered)
+      for (const p of x.partitions) lag({ sink: x.sink, topic: p.topic, partition: p.partition }, p.lag)
+    }
   }
 }
 

@@ -36,7 +36,6 @@ export async function runSink(
   const decoders = decodersOf(config)
   decoders.delete(config.SODA_HEARTBEAT_TOPIC) // signs of life: no readings, and counted elsewhere
   const partitions = new Map<string, SinkPartition>()
-  const highs = new Map<string, number>()
   const died = Promise.withResolvers<string>()
   const paused = new Map<string, string>()
   /** these stand still until a person has decided */
@@ -92,7 +91,6 @@ export async function runSink(
       try {
         if (clusterId === '') clusterId = await group.view.clusterId()
         const offset = await partitionOf(topic, partition).claim(range)
-        highs.set(id, range.high)
         resume(id)
         return offset
       } catch (error) {
@@ -107,8 +105,7 @@ export async function runSink(
         throw error
       }
     },
-    async take(topic, partition, records, most, highWatermark) {
-      highs.set(`${topic}-${partition}`, highWatermark)
+    async take(topic, partition, records, most) {
       const from = records.last + 1
       await partitionOf(topic, partition).take(messagesOf(records, most), from)
       return records.last
@@ -118,7 +115,6 @@ export async function runSink(
     release(topic, partition) {
       const id = `${topic}-${partition}`
       partitions.get(id)?.release()
-      highs.delete(id)
       resume(id)
     },
     isFinal: (error) => error instanceof LogReplaced,
@@ -144,12 +140,6 @@ export async function runSink(
       for (const one of partitions.values()) one.tick()
       if (paused.size === 0) touchAlive(config.ALIVE_FILE)
       if (round % COMMIT_EVERY_TICKS !== 0) continue
-      for (const { topic, partition } of group.assigned()) {
-        const next = partitions.get(`${topic}-${partition}`)?.nextOffset()
-        const high = highs.get(`${topic}-${partition}`)
-        if (typeof next === 'number' && high !== undefined)
-          metrics.sinkLag(kind, topic, partition, high - next)
-      }
       void group.commit(committable())
     }
   }

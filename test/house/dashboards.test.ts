@@ -19,10 +19,11 @@ async function promtool(...args: string[]): Promise<{ code: number; text: string
 }
 
 describe('Prometheus', () => {
-  test('promtool passes the rules and the settings', async () => {
+  test('promtool passes the rules, what they say of a plant in trouble, and the settings', async () => {
     for (const args of [
       ['check', 'rules', 'config/prometheus/rules.yml'],
       ['check', 'config', 'config/prometheus/prometheus.yml'],
+      ['test', 'rules', 'test/rules.test.yml'],
     ]) {
       const answer = await promtool(...args)
       if (answer) expect(answer).toMatchObject({ code: 0, text: expect.stringContaining('SUCCESS') })

@@ -159,6 +159,20 @@ describe('sinks on the monitor', () => {
     expect(claimed!.left_at).toBeNull()
   })
 
+  test('/metrics tells of each from its positions, whether it runs or not, and of what waits for a decision', async () => {
+    await room.sql`update partition_progress set stopped = 'another log' where partition = 0`
+    await room.sql`update sink_progress set stopped = 'another log', dead_lettered = 3 where sink = 's3:sensor-cold'`
+    await room.sampler.sampleOnce()
+    const text = await (await room.get('/metrics')).text()
+    for (const line of [
+      'factory_sink_info{sink="elasticsearch:sensor_readings",status="away"} 1',
+      'factory_sink_info{sink="s3:sensor-cold",status="stopped"} 1',
+      'factory_sink_dead_letters_total{sink="s3:sensor-cold"} 3',
+      'factory_partition_stopped{topic="sensor-data",partition="0"} 1',
+    ])
+      expect(text.split('\n')).toContain(line)
+  })
+
   test('the page shows them', async () => {
     const page = await (await room.get('/')).text()
     expect(page).toContain('id="sinks"')
