@@ -1,12 +1,13 @@
 import { log } from '../log.ts'
-import { sleep } from '../run.ts'
+import { EXIT, sleep, Stop } from '../run.ts'
 import type { Destination, Refusal } from './destination.ts'
 import { documentId, MAPPING, toDocument } from './document.ts'
 
 /**
  * Index sensor_readings of Elasticsearch or OpenSearch, by HTTP alone. A document's id is its message's place in the log:
- * written twice it is still one. Each item of a bulk answer has a fate of its own: taken · again (429, 5xx: the server has
- * no room just now, so we come back later with less) · refused (400: this document, whatever the server's health).
+ * written twice it is still one. Each item of a bulk answer has a fate of its own: taken · refused (400 with a reason that
+ * lies in this document, whatever the server's health or settings) · again (all else: the server has no room just now, or
+ * is set up wrongly, so we come back later with less, and nothing becomes a dead letter for it).
  */
 export interface ElasticsearchOptions {
   url: string
@@ -15,7 +16,7 @@ export interface ElasticsearchOptions {
 }
 
 export interface Elasticsearch extends Destination {
-  /** every document with its id, once, in no order; for verify */
+  /** every document with its id, once, in no order, none where there is no index; for verify */
   each(take: (source: unknown, id: string) => void): Promise<void>
 }
 
@@ -32,9 +33,12 @@ const BULK = '_bulk?timeout=3s'
 /** waits after which what was pushed back comes again */
 const AGAIN_MS = [100, 300, 1000, 2000]
 const PAGE = 5000
-/** Answers 400 to a whole index that is closed, full or still being made: the server's fault, not a document's. */
-const NOT_THE_DOCUMENT =
-  /cluster_block|index_closed|index_not_found|validation_exception|unavailable_shards|no_shard|process_cluster_event|circuit_breaking|rejected_execution/
+/** Faults of a document's content. Others that come with 400 are of an index, an alias, a pipeline, a shard. */
+const OF_THE_DOCUMENT = /^(mapper_parsing|document_parsing|strict_dynamic_mapping)_exception$/
+/** illegal_argument_exception is said of nearly everything; of a document where a text is too long for its field */
+const OF_ITS_TEXT = /immense term/
+/** A key with rights on the index alone may not ask, or the service does not tell (serverless): then the writes will. */
+const NOT_TOLD = [401, 403, 404, 410]
 
 interface BulkItem {
   status: number
@@ -45,12 +49,12 @@ interface BulkItem {
 export class ElasticsearchAway extends Error {}
 
 export function createElasticsearch(options: ElasticsearchOptions): Elasticsearch {
-  const { origin, pathname, username, password } = new URL(options.url)
-  const base = origin + pathname.replace(/\/$/, '')
+  const url = new URL(options.url)
+  const base = url.origin + url.pathname.replace(/\/$/, '')
   const headers: Record<string, string> = {}
   if (options.apiKey) headers.authorization = `ApiKey ${options.apiKey}`
-  else if (username)
-    headers.authorization = `Basic ${btoa(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)}`
+  else if (url.username) headers.authorization = `Basic ${credentialsOf(url)}`
+  let isTemplated = false
   const index = encodeURIComponent(options.index)
 
   async function call(
@@ -84,26 +88,36 @@ export function createElasticsearch(options: ElasticsearchOptions): Elasticsearc
     return new ElasticsearchAway(`Cannot ${method} ${base}/${path}: status ${response.status}: ${said}`)
   }
 
-  /** A template too: whoever makes the index anew (or it makes itself after a deletion), it has this mapping. */
   async function prepare(): Promise<void> {
     const exists = await call('HEAD', index)
-    if (exists.ok) return untilServed()
-    if (exists.status !== 404) throw await refusal('HEAD', index, exists)
-    await must('PUT', `_index_template/${index}`, {
-      index_patterns: [options.index],
-      template: { settings: SETTINGS, mappings: MAPPING },
-    })
-    const made = await call('PUT', index)
-    // Another member was faster.
-    if (!made.ok && !(await made.clone().text()).includes('resource_already_exists'))
-      throw await refusal('PUT', index, made)
-    if (made.ok) log.info('sink.index_made', { index: options.index })
+    if (!exists.ok && exists.status !== 404) throw await refusal('HEAD', index, exists)
+    if (!isTemplated) await putTemplate()
+    if (!exists.ok) {
+      const made = await call('PUT', index, JSON.stringify({ settings: SETTINGS, mappings: MAPPING }))
+      // Another member was faster.
+      if (!made.ok && !(await made.clone().text()).includes('resource_already_exists'))
+        throw await refusal('PUT', index, made)
+      if (made.ok) log.info('sink.index_made', { index: options.index })
+    }
     await untilServed()
+  }
+
+  /** Whoever makes the index anew (or it makes itself after a deletion), it has this mapping. */
+  async function putTemplate(): Promise<void> {
+    const path = `_index_template/${index}`
+    const template = { settings: SETTINGS, mappings: MAPPING }
+    const put = await call('PUT', path, JSON.stringify({ index_patterns: [options.index], template }))
+    const error = put.ok ? null : await refusal('PUT', path, put)
+    if (error && !NOT_TOLD.includes(put.status)) throw error
+    if (error) log.warn('sink.no_template', { index: options.index, error })
+    isTemplated = true
   }
 
   /** After its start a server recovers its shards, and takes nothing until then. */
   async function untilServed(): Promise<void> {
-    await must('GET', `_cluster/health/${index}?wait_for_status=yellow&timeout=2s`)
+    const path = `_cluster/health/${index}?wait_for_status=yellow&timeout=2s`
+    const served = await call('GET', path)
+    if (!served.ok && !NOT_TOLD.includes(served.status)) throw await refusal('GET', path, served)
   }
 
   /** One request; items in the order of the lines. */
@@ -151,17 +165,21 @@ export function createElasticsearch(options: ElasticsearchOptions): Elasticsearc
         return refused
       }
       const again: typeof waiting = []
+      let why = 'too many requests'
       for (const [i, one] of waiting.entries()) {
         const item = answer === 'too many' ? null : answer[i]
         const fate = item ? fateOf(item) : 'again'
         if (fate === 'refused')
           refused.push({ offset: one.offset, reason: 'refused', message: reasonOf(item) })
         else if (fate === 'again') again.push(one)
+        if (fate === 'again' && item) why = reasonOf(item)
       }
       if (again.length === 0) return refused
       const waitMs = AGAIN_MS[Math.min(attempt, AGAIN_MS.length - 1)] ?? 0
       if (performance.now() + waitMs > until)
-        throw new ElasticsearchAway(`Cannot write to ${base}: it has no room for ${again.length} documents`)
+        throw new ElasticsearchAway(
+          `Cannot write to ${base}: it does not take ${again.length} documents: ${why}`,
+        )
       log.debug('sink.pushed_back', { documents: again.length, attempt })
       await sleep(waitMs)
       waiting = again
@@ -191,7 +209,9 @@ export function createElasticsearch(options: ElasticsearchOptions): Elasticsearc
       return refused
     },
     async each(take) {
-      await must('POST', `${index}/_refresh`)
+      const refreshed = await call('POST', `${index}/_refresh`)
+      if (refreshed.status === 404) return
+      if (!refreshed.ok) throw await refusal('POST', `${index}/_refresh`, refreshed)
       type Page = { _scroll_id: string; hits: { hits: { _id: string; _source: unknown }[] } }
       let page = (await must('POST', `${index}/_search?scroll=2m`, { size: PAGE, sort: ['_doc'] })) as Page
       while (page.hits.hits.length > 0) {
@@ -209,8 +229,25 @@ const SETTINGS = { 'index.auto_expand_replicas': '0-1', 'index.translog.durabili
 /** What becomes of one item of a bulk answer. */
 export function fateOf(item: BulkItem): 'taken' | 'again' | 'refused' {
   if (item.status >= 200 && item.status < 300) return 'taken'
-  if (item.status === 400 && !NOT_THE_DOCUMENT.test(item.error?.type ?? '')) return 'refused'
-  return 'again'
+  const { type = '', reason = '', caused_by } = item.error ?? {}
+  // The id is the place in the log: what is there is this message.
+  if (item.status === 409 && type === 'version_conflict_engine_exception') return 'taken'
+  if (item.status !== 400) return 'again'
+  const isTooLong =
+    type === 'illegal_argument_exception' && OF_ITS_TEXT.test(`${reason} ${caused_by?.reason}`)
+  return isTooLong || OF_THE_DOCUMENT.test(type) ? 'refused' : 'again'
+}
+
+/** As RFC 7617 has it: in UTF-8. Throws Stop (78) where a name or password is not percent-encoded. */
+function credentialsOf({ username, password }: URL): string {
+  try {
+    return Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')
+  } catch {
+    throw new Stop(
+      'Cannot use ELASTICSEARCH_URL: its user or password has a % that begins no %XX: write it as %25',
+      EXIT.config,
+    )
+  }
 }
 
 function reasonOf(item: BulkItem | null | undefined): string {

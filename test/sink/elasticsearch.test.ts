@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'bun:test'
 import { decodeFactory, Fault } from '../../lib/ingest/decode.ts'
 import { emptyBatch, type SinkBatch } from '../../lib/sink/batch.ts'
 import { createElasticsearch, fateOf } from '../../lib/sink/elasticsearch.ts'
+import { Stop } from '../../lib/run.ts'
 import { logOf } from '../ingest/log.ts'
 
 /** What a server answers when it is full, or refuses: a real one can't be brought to say it at will. */
@@ -90,6 +91,72 @@ describe('write()', () => {
   })
 })
 
+describe('prepare()', () => {
+  /** A server that answers by method and path; what it was asked, in order. */
+  function serving(answer: (asked: string) => number | Answer) {
+    const asked: { what: string; authorization: string | null; body: string }[] = []
+    server = Bun.serve({
+      port: 0,
+      hostname: '127.0.0.1',
+      async fetch(request) {
+        const what = `${request.method} ${new URL(request.url).pathname}`
+        asked.push({ what, authorization: request.headers.get('authorization'), body: await request.text() })
+        const given = answer(what)
+        const { status, body } = typeof given === 'number' ? { status: given, body: {} } : given
+        return Response.json(body ?? {}, { status })
+      },
+    })
+    return asked
+  }
+  const elasticsearchAt = (userinfo = '') =>
+    createElasticsearch({ url: `http://${userinfo}127.0.0.1:${server?.port}`, index: 'readings' })
+
+  test.each([401, 403, 404, 410])(
+    'goes on with rights on the index alone: health and template answer %i',
+    async (status) => {
+      const asked = serving((what) => (/cluster|template/.test(what) ? status : 200))
+      await elasticsearchAt().prepare()
+      expect(asked.map((one) => one.what)).toEqual([
+        'HEAD /readings',
+        'PUT /_index_template/readings',
+        'GET /_cluster/health/readings',
+      ])
+    },
+  )
+
+  test('waits for shards that are not there yet, and for a server that lets nobody in', async () => {
+    serving((what) => (what.includes('health') ? 408 : 200))
+    await expect(elasticsearchAt().prepare()).rejects.toThrow('status 408')
+    server?.stop(true)
+    serving(() => 403)
+    await expect(elasticsearchAt().prepare()).rejects.toThrow('Cannot HEAD')
+  })
+
+  test('an index that is there gets the template, too, once; one that is made has the mapping by itself', async () => {
+    const asked = serving((what) => (what.startsWith('HEAD') ? 404 : 200))
+    const elasticsearch = elasticsearchAt()
+    await elasticsearch.prepare()
+    await elasticsearch.prepare()
+    const puts = asked.filter((one) => one.what.startsWith('PUT'))
+    expect(puts.map((one) => one.what)).toEqual([
+      'PUT /_index_template/readings',
+      'PUT /readings',
+      'PUT /readings',
+    ])
+    expect(JSON.parse(puts[1]?.body ?? '').mappings.properties.value).toEqual({ type: 'double' })
+  })
+
+  test('a password may have any letters; a % that is none is a fault of the configuration', async () => {
+    const asked = serving(() => 200)
+    await elasticsearchAt(`user:${encodeURIComponent('5€ %25')}@`).prepare()
+    const [, given] = asked[0]?.authorization?.split(' ') ?? []
+    expect(Buffer.from(given ?? '', 'base64').toString()).toBe('user:5€ %25')
+    const create = () => elasticsearchAt('user:50%pw@')
+    expect(create).toThrow(Stop)
+    expect(create).toThrow('%25')
+  })
+})
+
 test.each([
   [201, undefined, 'taken'],
   [200, undefined, 'taken'],
@@ -102,6 +169,22 @@ test.each([
   [400, 'mapper_parsing_exception', 'refused'],
   [400, 'document_parsing_exception', 'refused'],
   [400, 'strict_dynamic_mapping_exception', 'refused'],
+  [409, 'version_conflict_engine_exception', 'taken'],
+  [409, undefined, 'again'],
+  [400, 'invalid_index_name_exception', 'again'],
+  [400, 'illegal_argument_exception', 'again'],
+  [400, 'something_new_exception', 'again'],
+  [400, undefined, 'again'],
 ])('an item of status %p, %p: %s', (status, type, fate) => {
   expect(fateOf({ status, ...(type ? { error: { type } } : {}) })).toBe(fate as 'taken')
+})
+
+test.each([
+  ['Document contains at least one immense term in field="sensor_id"', 'refused'],
+  ['no write index is defined for alias [sensor_readings]', 'again'],
+  ['pipeline with id [x] does not exist', 'again'],
+  ['Number of documents in the shard cannot exceed [2147483519]', 'again'],
+])('illegal_argument_exception, %p: %s', (reason, fate) => {
+  const error = { type: 'illegal_argument_exception', reason }
+  expect(fateOf({ status: 400, error })).toBe(fate as 'again')
 })
