@@ -11,15 +11,26 @@ export interface Bucket {
 
 /**
  * Makes the bucket where it is not there. Bun's client knows objects alone, so this one request is signed here (AWS
- * Signature Version 4, in the query). Resolves to what the server said: made, or there already.
+ * Signature Version 4, in the query). Resolves to what the server said: made, or why not (there already, for one).
  */
-export async function makeBucket(at: Bucket, now: Date): Promise<number> {
+export async function makeBucket(at: Bucket, now: Date): Promise<string> {
   const response = await fetch(signedUrl('PUT', at, now), {
     method: 'PUT',
+    // Every region but the first wants to be named, though the request comes to its own address.
+    ...(at.region === FIRST_REGION ? {} : { body: configuration(at.region) }),
     signal: AbortSignal.timeout(10_000),
   })
-  await response.body?.cancel()
-  return response.status
+  const said = await response.text()
+  if (response.ok) return 'made'
+  const [code, message] = ['Code', 'Message'].map((tag) => new RegExp(`<${tag}>([^<]*)<`).exec(said)?.[1])
+  return [`status ${response.status}`, code, message].filter(Boolean).join(': ')
+}
+
+const FIRST_REGION = 'us-east-1'
+
+function configuration(region: string): string {
+  const location = `<LocationConstraint>${Bun.escapeHTML(region)}</LocationConstraint>`
+  return `<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${location}</CreateBucketConfiguration>`
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html */
