@@ -1,11 +1,10 @@
-import { parseArgs } from 'node:util'
 import { parseConfig } from './lib/config.ts'
 import { learnRoles } from './lib/db/connect.ts'
 import { runConsumer } from './lib/ingest/consumer.ts'
 import { clusterOf, kafkaClients } from './lib/kafka/client.ts'
 import { log } from './lib/log.ts'
 import { metrics } from './lib/metrics.ts'
-import { EXIT, run } from './lib/run.ts'
+import { EXIT, flagsOf, run } from './lib/run.ts'
 import { coldStorageOf, elasticsearchOf, isSink, SINKS } from './lib/sink/open.ts'
 import { runSink } from './lib/sink/sink.ts'
 
@@ -16,17 +15,10 @@ const HELP = `bun run consumer.ts: takes readings from Kafka, judges them and st
                                                group of its own, with its own position
   --help                                       this text
 
-Everything else comes from the environment (.env.example). exit 0 stopped · 1 failed, start it again · 78 configuration`
+Everything else comes from the environment (.env.example). exit 0 stopped · 1 failed, start it again · 2 usage
+78 configuration`
 
-const { values } = parseArgs({
-  options: { sink: { type: 'string', default: 'postgres' }, help: { type: 'boolean' } },
-})
-const { sink } = values
-if (values.help) {
-  console.log(HELP)
-  process.exit(EXIT.ok)
-}
-
+const { sink } = flagsOf(HELP, { sink: { type: 'string', default: 'postgres' } })
 if (sink !== 'postgres' && !isSink(sink)) {
   console.error(`Cannot consume: --sink must be postgres, ${SINKS.join(' or ')}: got "${sink}"`)
   process.exit(EXIT.usage)

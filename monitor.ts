@@ -16,20 +16,17 @@ import { keepRollups } from './lib/monitor/rollups.ts'
 import { guardOf, serve } from './lib/monitor/serve.ts'
 import { createSampler } from './lib/monitor/sampler.ts'
 import { createStreams } from './lib/monitor/stream.ts'
-import { EXIT, run } from './lib/run.ts'
+import { flagsOf, run } from './lib/run.ts'
 import { topicPlan } from './lib/topics.ts'
 
 const HELP = `bun run monitor.ts: the control room, as pages and as JSON.
 MONITORING_HOST and MONITORING_PORT say where (default http://127.0.0.1:5000); .env.example has the rest.
-exit 0 stopped · 1 fault · 78 configuration`
+exit 0 stopped · 1 fault · 2 usage · 78 configuration`
 
 /** Minutes are kept so long; hours and days stay. */
 const ROLLUP_DAYS = 400
 
-if (process.argv.includes('--help')) {
-  console.log(HELP)
-  process.exit(EXIT.ok)
-}
+flagsOf(HELP, {})
 
 await run('monitor', async (signal) => {
   const config = parseConfig()

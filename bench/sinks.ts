@@ -138,6 +138,10 @@ async function countThere(config: Config, sink: SinkName): Promise<Record<string
   if (sink === 'elasticsearch') return { documents: await count(elasticsearchOf(config).each) }
   const storage = coldStorageOf(config)
   const counts: Record<string, number> = {}
-  for (const format of config.S3_FORMATS) counts[format] = await count((take) => storage.each(format, take))
+  const unreadable = (name: string) => {
+    throw new Error(`Cannot count what is in s3: ${name} is not readable`)
+  }
+  for (const format of config.S3_FORMATS)
+    counts[format] = await count((take) => storage.each(format, take, unreadable))
   return counts
 }

@@ -1,3 +1,4 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { log } from './log.ts'
 
 /** Exit codes of every program here (sysexits.h where it has one). */
@@ -13,6 +14,19 @@ export class Stop extends Error {
     super(message, options)
     this.name = 'Stop'
   }
+}
+
+/** The flags a program was given. `--help` prints its text and ends it; what it does not know ends it with 2. */
+export function flagsOf<T extends NonNullable<ParseArgsConfig['options']>>(help: string, options: T) {
+  try {
+    const { values } = parseArgs({ options: { ...options, help: { type: 'boolean' } }, strict: true })
+    if (!('help' in values && values.help)) return values
+  } catch (error) {
+    console.error(`Cannot read the arguments: ${(error as Error).message}: --help shows the way`)
+    process.exit(EXIT.usage)
+  }
+  console.log(help)
+  process.exit(EXIT.ok)
 }
 
 /** `bun run` passes a Ctrl-C of the terminal on a second time: what follows this closely is the same one */

@@ -1,10 +1,9 @@
-import { parseArgs } from 'node:util'
 import { parseConfig } from '../config.ts'
 import { clusterOf, clusterView, kafkaClients } from '../kafka/client.ts'
 import { roundTrip } from '../kafka/roundtrip.ts'
 import { verifyTopics, waitForBrokers } from '../kafka/topics.ts'
 import { log } from '../log.ts'
-import { EXIT, run } from '../run.ts'
+import { EXIT, flagsOf, run } from '../run.ts'
 import { topicPlan } from '../topics.ts'
 
 const HELP = `bun run test-topics: can every topic be written and read? Looks at leaders, copies and offsets of each topic,
@@ -13,15 +12,12 @@ and sends one message a partition through a topic of its own, which it deletes a
   --json   the report as JSON
   --help   this text
 
-exit 0 all is well · 1 a topic is missing or differs, copies are behind, or a message did not come back
+exit 0 all is well · 1 a topic is missing or differs, copies are behind, or a message did not come back · 2 usage
 69 Kafka is not there · 78 configuration`
 
+const flags = flagsOf(HELP, { json: { type: 'boolean' } })
+
 await run('test-topics', async (signal) => {
-  const { values: flags } = parseArgs({ options: { json: { type: 'boolean' }, help: { type: 'boolean' } } })
-  if (flags.help) {
-    console.log(HELP)
-    return EXIT.ok
-  }
   const config = parseConfig()
   log.configure({ level: config.LOG_LEVEL, service: 'test-topics', file: config.LOG_FILE ?? null })
   const replication = config.TOPIC_REPLICATION

@@ -1,8 +1,7 @@
-import { parseArgs } from 'node:util'
 import { parseConfig } from '../config.ts'
 import { parseDuration } from '../kinds.ts'
 import { log } from '../log.ts'
-import { EXIT, run, Stop } from '../run.ts'
+import { EXIT, flagsOf, run, Stop } from '../run.ts'
 import { isSink, SINKS } from '../sink/open.ts'
 import { faultsIn, verifySink } from '../verify/sinks.ts'
 import { verify, type Report } from '../verify/verify.ts'
@@ -20,18 +19,11 @@ instead of stored, so their numbers are compared. One JSON object on stdout, a s
 
 exit 0 nothing lost, duplicated or phantom · 1 something is · 2 usage · 69 Kafka or PostgreSQL is down · 78 configuration`
 
-const { values } = parseArgs({
-  options: {
-    sink: { type: 'string', default: 'postgres' },
-    wait: { type: 'string', default: '60s' },
-    json: { type: 'boolean' },
-    help: { type: 'boolean' },
-  },
+const values = flagsOf(HELP, {
+  sink: { type: 'string', default: 'postgres' },
+  wait: { type: 'string', default: '60s' },
+  json: { type: 'boolean' },
 })
-if (values.help) {
-  console.log(HELP)
-  process.exit(EXIT.ok)
-}
 const { sink } = values
 if (sink !== 'postgres' && !isSink(sink)) {
   console.error(`Cannot verify: --sink must be postgres, ${SINKS.join(' or ')}: got "${sink}"`)
@@ -82,6 +74,8 @@ function sentences(r: Report): string[] {
     lines.push(
       `${r.behind} messages in Kafka were not stored within the wait: what is missing may still come; look at the consumers, or give --wait more`,
     )
+  if (r.unreadable.length > 0)
+    lines.push(`Not readable, each of them a phantom: ${r.unreadable.slice(0, 20).join(', ')}`)
   if (r.unknown_runs.length > 0)
     lines.push(
       `No spool under SPOOL_DIR for run ${r.unknown_runs.join(', ')}: its rows count as phantom; point SPOOL_DIR at it if it was moved`,

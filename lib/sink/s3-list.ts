@@ -1,4 +1,4 @@
-import { sleep } from '../run.ts'
+import { DeadlineError, sleep } from '../run.ts'
 
 /** Keys behind `after` in their order, as many as the server likes to give; none where there are no more. */
 export type ListPage = (after: string | undefined) => Promise<string[]>
@@ -26,12 +26,13 @@ export async function everyKey(list: ListPage): Promise<string[]> {
   return [...keys].sort()
 }
 
-async function stubbornly<T>(ask: () => Promise<T>): Promise<T> {
+/** Five times: while objects are being written a server answers as it likes. One that says nothing is away. */
+export async function stubbornly<T>(ask: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await ask()
     } catch (error) {
-      if (attempt === PAGE_ATTEMPTS) throw error
+      if (attempt === PAGE_ATTEMPTS || error instanceof DeadlineError) throw error
       await sleep(200 * attempt)
     }
   }

@@ -1,10 +1,11 @@
+import { z } from 'zod'
 import type { Config } from '../config.ts'
 import type { Sql } from '../db/connect.ts'
 import { contentHash } from '../hash.ts'
 import { fromDocument, logNamed, type SensorDocument } from '../sink/document.ts'
 import type { FormatName } from '../sink/formats.ts'
 import { coldStorageOf, elasticsearchOf, type SinkName } from '../sink/open.ts'
-import { toReading } from '../sink/row.ts'
+import { toReading, type Row } from '../sink/row.ts'
 import type { Store, StoredRow } from './stored.ts'
 import { verify, type Report } from './verify.ts'
 
@@ -47,22 +48,51 @@ function sinkStores(config: Config, sink: SinkName): Map<string, Store> {
 
 function searchStore(config: Config): Store {
   const elasticsearch = elasticsearchOf(config)
-  return sinkStore(elasticsearch.name, (take) =>
+  return sinkStore(elasticsearch.name, (take, unreadable) =>
     elasticsearch.each((source, id) => {
-      const document = source as SensorDocument
-      for (const reading of fromDocument(document))
-        take(rowOf(document, reading.sensorId, contentHash(reading)), logNamed(id))
+      const rows = readable(() => {
+        const document = placed(source as SensorDocument)
+        return fromDocument(document).map((r) => rowOf(document, r.sensorId, contentHash(r)))
+      })
+      if (rows === null) unreadable(id)
+      else for (const row of rows) take(row, logNamed(id))
     }),
   )
 }
 
 function coldStore(config: Config, format: FormatName): Store {
   const storage = coldStorageOf(config)
-  return sinkStore(storage.name, (take) =>
-    storage.each(format, (row, name) =>
-      take(rowOf(row, row.sensor_id, contentHash(toReading(row))), logNamed(name)),
-    ),
-  )
+  return sinkStore(storage.name, (take, unreadable) => {
+    const takeRow = (row: Row, name: string) => {
+      const read = readable(() => rowOf(placed(row), row.sensor_id, contentHash(toReading(row))))
+      if (read === null) unreadable(name)
+      else take(read, logNamed(name))
+    }
+    return storage.each(format, takeRow, unreadable)
+  })
+}
+
+/** Anybody may write into an index or a bucket: what is none of ours throws, or is held against the ledger. */
+function readable<T>(read: () => T): T | null {
+  try {
+    return read()
+  } catch {
+    return null
+  }
+}
+
+const place = z.object({
+  run_id: z.string().nullable(),
+  seq: z.number().nullable(),
+  topic: z.string(),
+  partition: z.int(),
+  offset: z.int(),
+  sensor_id: z.string(),
+})
+
+function placed<T extends Placed>(row: T): T {
+  place.parse(row)
+  return row
 }
 
 type Placed = Pick<SensorDocument, 'run_id' | 'seq' | 'topic' | 'partition' | 'offset'>
@@ -74,17 +104,18 @@ function rowOf({ run_id, seq, topic, partition, offset }: Placed, sensorId: stri
 /** Position and dead letters of a sink are in PostgreSQL; nothing in it is ever retired by us. */
 function sinkStore(
   sink: string,
-  each: (take: (row: StoredRow, ofLog: number) => void) => Promise<void>,
+  each: (take: (row: StoredRow, ofLog: number) => void, unreadable: (name: string) => void) => Promise<void>,
 ): Store {
   return {
+    hasHeartbeats: false,
     progress: (sql, clusterId) => sql`
       select topic, partition, next_offset from sink_progress where sink = ${sink} and cluster_id = ${clusterId}`,
-    async read(sql, _heartbeatTopic, take) {
+    async read(sql, _heartbeatTopic, take, unreadable) {
       const newest = await newestLogs(sql, sink)
       await each((row, ofLog) => {
         const isOfOlderLog = ofLog < (newest.get(`${row.topic}\n${row.partition}`) ?? 0)
         take(isOfOlderLog ? { ...row, isOfOlderLog } : row)
-      })
+      }, unreadable)
       const letters = await lettersOf(sql, sink)
       const sums = await sql<{ gaps: number | null }[]>`
         select sum(missing - filled)::bigint as gaps from sink_progress where sink = ${sink}`

@@ -17,13 +17,16 @@ export interface StoredRow {
 
 /** Where readings are kept, as the judge reads it: PostgreSQL's tables, or a sink's index or bucket. */
 export interface Store {
+  /** signs of life are counted there, too */
+  hasHeartbeats: boolean
   /** the first offset of each partition that it does not have yet */
   progress(sql: Sql, clusterId: string): Promise<{ topic: string; partition: number; next_offset: number }[]>
-  /** every stored reading, once, and what is known beside */
+  /** every stored reading, once, and what is known beside; what is there and is none goes to `unreadable`, by name */
   read(
     sql: Sql,
     heartbeatTopic: string,
     take: (row: StoredRow) => void,
+    unreadable: (name: string) => void,
   ): Promise<{
     letters: { topic: string; run_id: string; sensor_id: string; seq: number }[]
     gaps: number
@@ -34,6 +37,7 @@ export interface Store {
 }
 
 export const postgresStore: Store = {
+  hasHeartbeats: true,
   progress: (sql, clusterId) => sql`
     select topic, partition, next_offset from partition_progress where cluster_id = ${clusterId}`,
   /** one consistent look */

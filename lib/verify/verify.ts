@@ -25,6 +25,8 @@ export interface Report extends Verdict {
   unidentified: ForeignVerdict
   /** run ids whose rows are stored but whose spool is not under SPOOL_DIR */
   unknown_runs: string[]
+  /** what lies in a sink and is no reading of ours, by name; each counts as a phantom */
+  unreadable: string[]
   /** messages in Kafka that the consumers had not stored when the wait was over */
   behind: number
 }
@@ -45,14 +47,17 @@ export async function verify(
   try {
     const judge = createJudge()
     const runs = new Set<string>()
+    const sent = new Set<string>()
     const beats = config.SODA_HEARTBEAT_TOPIC
-    const first = eachLedgerEntry(config, (entry) => judge.expect(entry), judge, runs)
+    const first = eachLedgerEntry(config, (entry) => judge.expect(entry), judge, runs, sent)
     say(`${runs.size} ledgers read`)
-    const behind = await waitUntilStored(clients, sql, store, waitMs, say)
+    if (!store.hasHeartbeats) sent.delete(beats)
+    const behind = await waitUntilStored(clients, sql, store, sent, waitMs, say)
     const foreign: StoredRow[] = []
     const unknown = new Set<string>()
-    const tables = await readStore(sql, store, judge, foreign, runs, unknown, beats)
-    const later = eachLedgerEntry(config, (entry) => judge.justify(entry), null, runs)
+    const unreadable: string[] = []
+    const tables = await readStore(sql, store, judge, foreign, runs, unknown, unreadable, beats)
+    const later = eachLedgerEntry(config, (entry) => judge.justify(entry), null, runs, sent)
     const heartbeats = tables.heartbeats
       ? judgeHeartbeats(first, later, tables.heartbeats)
       : judgeHeartbeats([], [], []) // readings alone are kept there
@@ -64,10 +69,11 @@ export async function verify(
       ...verdict,
       lost: verdict.lost + heartbeats.lost,
       duplicated: verdict.duplicated + unidentified.duplicated + heartbeats.duplicated,
-      phantom: verdict.phantom + unidentified.phantom + heartbeats.phantom,
+      phantom: verdict.phantom + unidentified.phantom + heartbeats.phantom + unreadable.length,
       heartbeats,
       gaps: tables.gaps + tables.corrected(),
       unidentified,
+      unreadable,
       unknown_runs: [...unknown].filter((run) => !runs.has(run)),
       behind,
     }
@@ -76,12 +82,13 @@ export async function verify(
   }
 }
 
-/** Returns what the spools say of signs of life. */
+/** Returns what the spools say of signs of life; `sent` gets the topics that something of them has gone to. */
 function eachLedgerEntry(
   { SPOOL_DIR: dir, SODA_HEARTBEAT_TOPIC: beats }: Config,
   take: (entry: LedgerEntry) => void,
   judge: Judge | null,
   runs: Set<string>,
+  sent: Set<string>,
 ): HeartbeatLedger[] {
   const heartbeats: HeartbeatLedger[] = []
   if (!existsSync(dir))
@@ -95,6 +102,7 @@ function eachLedgerEntry(
       runs.add(ledger.runId)
       for (const entry of ledger) take(entry)
       heartbeats.push(heartbeatsIn(ledger, beats))
+      for (const s of ledger.streams()) if (s.accepted > s.spooled) sent.add(s.topic)
       if (judge) for (const s of ledger.spooled()) judge.spooled(s.runId, s.sensorId, s.seq)
     } finally {
       ledger.close()
@@ -108,6 +116,7 @@ async function waitUntilStored(
   clients: KafkaClients,
   sql: Sql,
   store: Store,
+  sent: ReadonlySet<string>,
   waitMs: number,
   say: (line: string) => void,
 ): Promise<number> {
@@ -115,17 +124,19 @@ async function waitUntilStored(
   const until = Date.now() + waitMs
   try {
     const clusterId = await retried(until, () => view.clusterId())
-    const topics = new Set((await store.progress(sql, clusterId)).map((p) => p.topic))
-    const ends = new Map<string, number>()
+    const existing = await retried(until, () => view.ask('list the topics', (a) => a.listTopics()))
+    // A store that has claimed nothing yet is behind, too: by all that was sent.
+    const topics = new Set([...sent].filter((topic) => existing.includes(topic)))
+    for (const { topic } of await store.progress(sql, clusterId)) topics.add(topic)
+    const ends = new Map<string, { low: number; high: number }>()
     for (const topic of topics) {
-      for (const o of await retried(until, () => view.offsets(topic)))
-        ends.set(`${topic}\n${o.partition}`, o.high)
+      for (const o of await retried(until, () => view.offsets(topic))) ends.set(`${topic}\n${o.partition}`, o)
     }
     for (let said = -1; ;) {
       const progress = await store.progress(sql, clusterId)
       const stored = new Map(progress.map((p) => [`${p.topic}\n${p.partition}`, p.next_offset]))
       let behind = 0
-      for (const [id, end] of ends) behind += Math.max(0, end - (stored.get(id) ?? 0))
+      for (const [id, { low, high }] of ends) behind += Math.max(0, high - (stored.get(id) ?? low))
       if (behind === 0 || Date.now() >= until) return behind
       if (behind !== said) say(`waiting for ${behind} messages to be stored`)
       said = behind
@@ -161,14 +172,18 @@ async function readStore(
   foreign: StoredRow[],
   runs: Set<string>,
   unknown: Set<string>,
+  unreadable: string[],
   heartbeatTopic: string,
 ) {
   const held = createHeldRows()
-  const { letters, gaps, retiredBeforeMs, heartbeats } = await store.read(sql, heartbeatTopic, (row) => {
+  const take = (row: StoredRow): void => {
     if (row.runId === null || row.seq === null) foreign.push(row)
     else held.push(row.runId, row.sensorId, row.seq, row.hash)
     if (row.runId !== null && !runs.has(row.runId)) unknown.add(row.runId)
-  })
+  }
+  const { letters, gaps, retiredBeforeMs, heartbeats } = await store.read(sql, heartbeatTopic, take, (name) =>
+    unreadable.push(name),
+  )
   for (const l of letters) {
     const sensors = l.topic === DEVICE_TOPIC ? sensorsOf(l.sensor_id) : [l.sensor_id]
     for (const sensor of sensors) judge.deadLetter(l.run_id, sensor, l.seq)

@@ -123,6 +123,39 @@ test('documents are found by their quantity, and name their place in the log', a
   expect(hit?._id).toBe(`${hit?._source.topic}+${hit?._source.partition}+${hit?._source.offset}`)
 })
 
+test('what anybody has put beside it is a phantom, and no end of the verdict', async () => {
+  const { ELASTICSEARCH_URL, ELASTICSEARCH_INDEX: index } = plant.config
+  const put = await fetch(`${ELASTICSEARCH_URL}/${index}/_doc/odd`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ foo: 1 }),
+  })
+  expect(put.status).toBe(201)
+  const bucket = new Bun.S3Client({
+    endpoint: plant.config.S3_ENDPOINT,
+    bucket: plant.config.S3_BUCKET,
+    accessKeyId: plant.config.S3_ACCESS_KEY,
+    secretAccessKey: plant.config.S3_SECRET_KEY,
+  })
+  await Promise.all([bucket.write('odd.ndjson.zst', 'no zstd'), bucket.write('odd.parquet', 'PAR1')])
+  expect(await judged('elasticsearch')).toMatchObject({ ...clean, phantom: 1, unreadable: ['odd'] })
+  const ofS3 = await judged('s3')
+  expect(ofS3).toMatchObject({ ...clean, phantom: 1, unreadable: [expect.stringContaining('odd.')] })
+  expect(Object.values(ofS3.copies).map((copy) => copy.phantom)).toEqual([1, 1])
+}, 300_000)
+
+test.each([...SINKS])(
+  '%s: a store that is gone has lost everything, and one that was never begun is behind',
+  async (sink) => {
+    const gone = { ...plant.config, ELASTICSEARCH_INDEX: 'none_of_ours', S3_BUCKET: 'none-of-ours' }
+    const report = await verifySink(gone, sink, 0, () => {})
+    expect(report).toMatchObject({ stored: 0, phantom: 0 })
+    expect(report.lost).toBeGreaterThan(RATE)
+    expect(report.behind).toBeGreaterThan(RATE)
+  },
+  120_000,
+)
+
 test('killed it says nothing; stopped on purpose it says goodbye to every partition', async () => {
   const gone = () => plant.sql<{ left: boolean }[]>`
     select left_at is not null as left from sink_progress where sink like 's3:%'`
