@@ -9,3 +9,9 @@ alter table sink_dead_letters
   add column log integer not null default 0,
   drop constraint sink_dead_letters_pkey,
   add primary key (sink, cluster_id, topic, partition, log, "offset");
+
+alter table sink_dead_letters
+  -- when the store has taken the message after all; null: it is not there
+  add column written_at timestamptz;
+
+grant update (written_at) on sink_dead_letters to consumer;

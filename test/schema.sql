@@ -568,10 +568,12 @@ create table sink_dead_letters (
   seq bigint,
   recorded_at timestamp with time zone not null default now(),
   log integer not null default 0,
+  written_at timestamp with time zone,
   constraint sink_dead_letters_pkey PRIMARY KEY (sink, cluster_id, topic, partition, log, "offset")
 );
 grant insert, select on sink_dead_letters to consumer;
 grant select on sink_dead_letters to monitor;
+grant update (written_at) on sink_dead_letters to consumer;
 
 create table sink_progress (
   sink text not null,

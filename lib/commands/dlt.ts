@@ -17,6 +17,7 @@ import { createPublisher } from '../kafka/publish.ts'
 import { stackConfig } from '../local/servers.ts'
 import { EXIT, Stop } from '../run.ts'
 import { command, positiveFlag } from './command.ts'
+import { sinkLetters, type SinkRequest } from './dlt-sink.ts'
 
 const HELP = `bun run dlt list | show ID… | redrive [ID…]: messages that became no reading, and their way back.
 
@@ -28,6 +29,8 @@ const HELP = `bun run dlt list | show ID… | redrive [ID…]: messages that bec
   --reason R, --topic T   only these (list, redrive); redrive takes these, numbers, or --all
   --dry-run               says what would be sent
   --rate N                at most so many a second
+  --sink NAME             those of elasticsearch or s3 instead, by TOPIC/PARTITION/OFFSET; redrive writes what the store
+                          has refused into it once more, from the log
   --set NAME=VALUE        (JSON topics) sends it with this field changed; may be given several times
   --value-file FILE       sends one letter with this value instead
   --json                  as JSON
@@ -48,6 +51,7 @@ await command({
   options: {
     reason: { type: 'string' },
     topic: { type: 'string' },
+    sink: { type: 'string' },
     all: { type: 'boolean' },
     'dry-run': { type: 'boolean' },
     again: { type: 'boolean' },
@@ -58,14 +62,16 @@ await command({
   },
   async main(values, words, signal) {
     const [act, ...rest] = words
-    const ids = rest.map(toId)
     if (!['list', 'show', 'redrive'].includes(act ?? ''))
       throw usage(`list, show or redrive: got "${act ?? ''}"`)
+    const ids = values.sink === undefined ? rest.map(toId) : []
     const { config } = await stackConfig()
     await learnRoles(config.DATABASE_URL)
     const database = createDatabase(config.DATABASE_URL, { name: 'dlt', role: 'consumer', max: 2 })
     const { sql } = database
     try {
+      if (values.sink !== undefined)
+        return await sinkLetters(config, sql, requestOf(act, rest, values), signal)
       if (act === 'list') return await list(sql, values)
       if (act === 'show') return await show(sql, ids, values.json === true)
       return await send(config, database, ids, values, signal)
@@ -85,6 +91,20 @@ function usage(what: string): Stop {
 function toId(word: string): number {
   if (!/^\d{1,15}$/.test(word)) throw usage(`the number of a dead letter: got "${word}"`)
   return Number(word)
+}
+
+function requestOf(act: string | undefined, places: readonly string[], values: Values): SinkRequest {
+  return {
+    act: act === 'list' || act === 'show' ? act : 'redrive',
+    places,
+    sink: textOf(values.sink) ?? '',
+    reason: textOf(values.reason),
+    topic: textOf(values.topic),
+    rate: textOf(values.rate),
+    all: values.all === true,
+    dryRun: values['dry-run'] === true,
+    json: values.json === true,
+  }
 }
 
 function textOf(value: Values[string]): string | undefined {

@@ -4,6 +4,8 @@ import type { KafkaClients } from './client.ts'
 
 export interface LogMessage {
   offset: number
+  /** the log's own clock, milliseconds since 1970 */
+  appendedAtMs: number
   key: Buffer | null
   value: Buffer | null
   headers: Headers | undefined
@@ -44,8 +46,9 @@ export async function readLogRange(
         movedAt = Date.now()
         for (const message of batch.messages) {
           const offset = Number(message.offset)
-          if (offset >= from && offset < to)
-            take({ offset, key: message.key, value: message.value, headers: message.headers })
+          const { key, value, headers } = message
+          const appendedAtMs = Number(message.timestamp)
+          if (offset >= from && offset < to) take({ offset, appendedAtMs, key, value, headers })
           if (offset >= to - 1) done = true
         }
         if (Number(batch.lastOffset()) >= to - 1) done = true

@@ -188,7 +188,8 @@ export async function moveSink(sql: Sql, place: SinkPlace, step: SinkStep): Prom
         await tx`
           insert into sink_dead_letters (sink, cluster_id, topic, partition, log, "offset", reason, message, sensor_id, run_id, seq)
           values (${sink}, ${clusterId}, ${topic}, ${partition}, ${log}, ${l.offset}, ${l.reason}, ${l.message.slice(0, 1000)},
-            ${l.source}, ${l.runId}, ${l.seq})`
+            ${l.source}, ${l.runId}, ${l.seq})
+          on conflict do nothing`
       }
     }),
   )

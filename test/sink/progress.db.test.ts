@@ -5,7 +5,7 @@ import { decodeFactory } from '../../lib/ingest/decode.ts'
 import { LogEndsEarly, LogReplaced } from '../../lib/ingest/log-end.ts'
 import { acceptInSinks } from '../../lib/sink/accept.ts'
 import type { SinkBatch } from '../../lib/sink/batch.ts'
-import type { Destination, Refusal } from '../../lib/sink/destination.ts'
+import type { Destination } from '../../lib/sink/destination.ts'
 import { documentId, logNamed } from '../../lib/sink/document.ts'
 import { createSinkPartition, type SinkPartition } from '../../lib/sink/partition.ts'
 import { objectName } from '../../lib/sink/s3.ts'
@@ -20,12 +20,12 @@ const SINK = 's3:cold'
 const TOPIC = 'sensor-data'
 let db: Database
 let written: { object: string; documents: string[] }[]
-let refusals: Refusal[]
+let failures: unknown[]
 
 beforeEach(async () => {
   db = createDatabase((await database()).url, { name: 'test', max: 3 })
   written = []
-  refusals = []
+  failures = []
 }, STACK_MS)
 afterEach(() => db.close())
 
@@ -38,15 +38,13 @@ const destination: Destination = {
       object: objectName(batch),
       documents: batch.entries.map((e) => documentId(batch, e.offset)),
     })
-    return refusals
+    return []
   },
 }
 
 function sinkOf(clusterId: string, now: () => number = () => Date.now(), owner = 'sink-1'): SinkPartition {
   const place = { sink: SINK, clusterId, topic: TOPIC, partition: 0 }
-  const onFailure = (error: unknown) => {
-    throw error
-  }
+  const onFailure = (error: unknown) => void failures.push(error)
   return createSinkPartition({
     database: db,
     destination,
@@ -143,4 +141,17 @@ test('a sink that takes a topic which PostgreSQL never stored is accepted, too',
     ...(await acceptInSinks(tx, 'cluster-b', TOPIC, ranges)),
   ])
   expect(lines.length).toBe(1)
+})
+
+test('a position that was set back by hand meets its own dead letters, and goes on', async () => {
+  const broken = logOf([1, 2].map((seq, at) => ({ seq, at, value: 'broken' })))
+  for (let round = 0; round < 2; round++) {
+    const sink = sinkOf('cluster-a')
+    expect(await sink.claim({ low: 0, high: 2 })).toBe(0)
+    await sink.take(broken, 0)
+    await until('the batch to be written', async () => sink.nextOffset() === 2)
+    await db.sql`update sink_progress set next_offset = 0, marks_offset = 0, marks = null`
+  }
+  expect(failures).toEqual([])
+  expect((await db.sql`select 1 from sink_dead_letters`).length).toBe(2)
 })
