@@ -12,6 +12,7 @@ import {
   type SinkChoice,
   type SinkDeadLetter,
 } from '../sink/dead-letters.ts'
+import type { Destination } from '../sink/destination.ts'
 import { coldStorageOf, elasticsearchOf, isSink, SINKS } from '../sink/open.ts'
 import { positiveFlag } from './command.ts'
 
@@ -38,58 +39,75 @@ export async function sinkLetters(
   request: SinkRequest,
   signal: AbortSignal,
 ): Promise<number> {
-  const { act, json, reason, topic } = request
+  const { act, reason, topic } = request
   const destination = destinationOf(config, request.sink)
   const choice: SinkChoice = { reason, topic }
   if (request.places.length > 0) choice.places = request.places.map(placeOf)
-  if (act === 'list') {
-    const counts = await countSinkLetters(sql, destination.name, choice)
-    if (json) console.log(JSON.stringify({ sink: destination.name, dead_letters: counts }, null, 2))
-    else
-      for (const c of counts) {
-        const written = c.written > 0 ? `, ${c.written} written since` : ''
-        const newest = `newest ${c.newest} of ${c.newest_at.toISOString()}`
-        console.log(`${c.topic}  ${c.reason}  ${c.count}${written}  ${newest}: ${c.example}`)
-      }
-    if (counts.length === 0) process.stderr.write('there is none\n')
+  if (act === 'list') return list(sql, destination.name, choice, request.json)
+  if (act === 'show') return show(sql, destination.name, choice, request.json)
+  const isChosen = choice.places !== undefined || reason !== undefined || topic !== undefined
+  if (!isChosen && !request.all) throw usage('TOPIC/PARTITION/OFFSET, --reason, --topic or --all with --sink')
+  return redrive(config, sql, destination, choice, request, signal)
+}
+
+async function list(sql: Sql, sink: string, choice: SinkChoice, json: boolean): Promise<number> {
+  const counts = await countSinkLetters(sql, sink, choice)
+  if (json) {
+    console.log(JSON.stringify({ sink, dead_letters: counts }, null, 2))
     return EXIT.ok
   }
-  const isChosen = choice.places !== undefined || reason !== undefined || topic !== undefined
-  if (act === 'show' && choice.places === undefined) throw usage('show TOPIC/PARTITION/OFFSET with --sink')
-  if (!isChosen && !request.all) throw usage('TOPIC/PARTITION/OFFSET, --reason, --topic or --all with --sink')
-  if (act === 'show') {
-    const letters = await sinkDeadLetters(sql, destination.name, choice, { after: null, limit: PAGE })
-    if (json) console.log(JSON.stringify(letters, null, 2))
-    else for (const letter of letters) console.log(asText(letter))
-    if (letters.length > 0) return EXIT.ok
-    throw new Stop(
-      `Cannot show ${request.places.join(', ')}: ${destination.name} has no such dead letter`,
-      EXIT.fault,
-    )
+  for (const c of counts) {
+    const written = c.written > 0 ? `, ${c.written} written since` : ''
+    const newest = `newest ${c.newest} of ${c.newest_at.toISOString()}`
+    console.log(`${c.topic}  ${c.reason}  ${c.count}${written}  ${newest}: ${c.example}`)
   }
+  if (counts.length === 0) process.stderr.write('there is none\n')
+  return EXIT.ok
+}
+
+async function show(sql: Sql, sink: string, choice: SinkChoice, json: boolean): Promise<number> {
+  if (choice.places === undefined) throw usage('show TOPIC/PARTITION/OFFSET with --sink')
+  const letters = await sinkDeadLetters(sql, sink, choice, { after: null, limit: PAGE })
+  if (json) console.log(JSON.stringify(letters, null, 2))
+  else for (const letter of letters) console.log(asText(letter))
+  const missing = choice.places.map(nameOf).filter((name) => !letters.some((l) => nameOf(l) === name))
+  if (missing.length === 0) return EXIT.ok
+  throw new Stop(`Cannot show ${missing.join(', ')}: ${sink} has no such dead letter`, EXIT.fault)
+}
+
+async function redrive(
+  config: Config,
+  sql: Sql,
+  destination: Destination,
+  choice: SinkChoice,
+  { dryRun, rate, json }: SinkRequest,
+  signal: AbortSignal,
+): Promise<number> {
   const clients = kafkaClients({ ...clusterOf(config), clientId: 'dlt' })
-  const decoders = decodersOf({ ...parseConfig(), ...config, FLEET: 'all' })
   const clusterId = await clusterIdOf(clients)
-  const options = { sql, clients, clusterId, destination, decoders, dryRun: request.dryRun }
-  const pace = createPace(positiveFlag('rate', request.rate) ?? null, () => performance.now())
+  const decoders = decodersOf({ ...parseConfig(), ...config, FLEET: 'all' })
+  const options = { sql, clients, clusterId, destination, decoders, dryRun }
+  const pace = createPace(positiveFlag('rate', rate) ?? null, () => performance.now())
   const counts = new Map<Outcome, number>()
   for (let after: SinkDeadLetter | null = null; !signal.aborted;) {
-    const letters: SinkDeadLetter[] = await sinkDeadLetters(sql, destination.name, choice, {
+    const page: SinkDeadLetter[] = await sinkDeadLetters(sql, destination.name, choice, {
       after,
       limit: PAGE,
     })
-    for (const { letter, outcome, why } of await bringBack(options, letters, () => pace(signal))) {
+    await bringBack(options, page, async (letter, outcome, why) => {
       counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
       if (json) console.log(JSON.stringify({ id: nameOf(letter), outcome, why }))
       else console.log(`${nameOf(letter)}  ${outcome}: ${why}`)
-    }
-    after = letters.at(-1) ?? null
-    if (letters.length < PAGE) break
+      if (outcome === 'written') await pace(signal)
+      return !signal.aborted
+    })
+    after = page.at(-1) ?? null
+    if (page.length < PAGE) break
   }
-  process.stderr.write(
-    `${[...counts].map(([outcome, n]) => `${n} ${outcome}`).join(', ') || 'there is none'}\n`,
-  )
-  return (counts.get('refused again') ?? 0) + (counts.get('gone') ?? 0) > 0 ? EXIT.fault : EXIT.ok
+  const sums = [...counts].map(([outcome, n]) => `${n} ${outcome}`)
+  process.stderr.write(`${sums.join(', ') || 'there is none'}\n`)
+  const failed = (counts.get('refused again') ?? 0) + (counts.get('gone') ?? 0)
+  return failed > 0 ? EXIT.fault : EXIT.ok
 }
 
 async function clusterIdOf(clients: KafkaClients): Promise<string> {
@@ -101,7 +119,7 @@ async function clusterIdOf(clients: KafkaClients): Promise<string> {
   }
 }
 
-function destinationOf(config: Config, sink: string) {
+function destinationOf(config: Config, sink: string): Destination {
   if (!isSink(sink)) throw usage(`--sink ${SINKS.join(' or ')}: got "${sink}"`)
   return sink === 'elasticsearch' ? elasticsearchOf(config) : coldStorageOf(config)
 }

@@ -1,14 +1,8 @@
 import { ask, type Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { decodeCheckpoint } from './checkpoint.ts'
-import { LogEndsEarly, LogReplaced } from './log-end.ts'
+import { LogReplaced, type Doubt, type LogRange, type Taken } from './log-end.ts'
 import { createState, type PartitionState } from './partition.ts'
-
-/** Offsets that the log has of a partition: `low` is the first, `high` one beyond the last. */
-export interface LogRange {
-  low: number
-  high: number
-}
 
 export interface Claim {
   epoch: number
@@ -31,10 +25,9 @@ export interface RulesInForce {
 /**
  * Takes a partition over: the epoch rises, so that whoever held it before can no longer write. Reads the checkpoint,
  * unless `held` says that memory is as far as the table, and checks that the log still has what is to be read. Throws
- * LogEndsEarly where the log seems shorter than what is stored: `log` may have been asked before a rival stored more, or
- * of a leader that has just been elected. Once that has lasted (`doubted`) it throws LogReplaced: the topic was re-created,
- * and the partition stands still from then on, however long the log grows, until a person accepts it; another cluster is
- * refused, too. Any other error means that the claim is to be tried again.
+ * LogEndsEarly where the log seems shorter than what is stored, LogReplaced once it is certain (`doubt`) that the topic
+ * was re-created: the partition stands still from then on, however long the log grows, until a person accepts it. Another
+ * cluster is refused, too. Any other error means that the claim is to be tried again.
  */
 export async function claimPartition(
   sql: Sql,
@@ -44,35 +37,31 @@ export async function claimPartition(
   owner: string,
   log: LogRange,
   held: { epoch: number; nextOffset: number } | null,
-  doubted: number | null,
+  doubt: Doubt,
 ): Promise<Claim> {
   await refuseOtherCluster(sql, clusterId, topic, partition)
   const rows = await ask(
     'claim the partition',
-    sql<{ next_offset: number; epoch: number; before: number }[]>`
+    sql<Taken[]>`
       insert into partition_progress (cluster_id, topic, partition, next_offset, epoch, owner, claimed_at)
       values (${clusterId}, ${topic}, ${partition}, ${log.low}, 1, ${owner}, now())
       on conflict (cluster_id, topic, partition) do update set epoch = partition_progress.epoch + 1,
         owner = excluded.owner, claimed_at = excluded.claimed_at
         where partition_progress.stopped is null
-      returning next_offset, epoch`,
+      returning next_offset, epoch, (extract(epoch from updated_at) * 1000)::float8 as moved_ms`,
   )
   const row = rows[0]
   if (!row) throw new LogReplaced(await whyStopped(sql, clusterId, topic, partition))
-  if (row.next_offset > log.high) {
-    if (doubted !== row.epoch - 1)
-      throw new LogEndsEarly(
-        `${topic}-${partition}: ${row.next_offset} is stored, but the log was seen to end at ${log.high}: asked again`,
-        row.epoch,
-      )
-    const message = `${topic}-${partition}: the log ends at ${log.high}, but readings up to ${row.next_offset} are stored: the topic was re-created or lost its end; look into it, then: bun run topics --accept-new-log ${topic}`
+  await doubt.resolve(`${topic}-${partition}`, log, row).catch(async (error: Error) => {
+    if (!(error instanceof LogReplaced)) throw error
+    const message = `${error.message}: the topic was re-created or lost its end; look into it, then: bun run topics --accept-new-log ${topic}`
     await ask(
       'stop the partition',
       sql`update partition_progress set stopped = ${message}
         where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`,
     )
     throw new LogReplaced(message)
-  }
+  })
   if (row.next_offset < log.low) return claimAfterLoss(sql, clusterId, topic, partition, log, row)
   // Nobody has claimed it since we did and all that we hold is stored: a rebalance left it with us.
   if (held && row.epoch === held.epoch + 1 && row.next_offset === held.nextOffset) {

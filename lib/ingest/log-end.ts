@@ -1,40 +1,63 @@
 /** To be tried again with a fresh look at the log. */
-export class LogEndsEarly extends Error {
-  constructor(
-    message: string,
-    /** of the claim that found it so */
-    readonly epoch: number,
-  ) {
-    super(message)
-  }
-}
+export class LogEndsEarly extends Error {}
 
 /** The log is not the one that was being taken: going on would skip or mix readings, so the partition stands still. */
 export class LogReplaced extends Error {}
 
-/** A look at the log may be older than a rival's COMMIT, a new leader's high watermark may lag: no longer than this. */
-const SURE_AFTER_MS = 15_000
-
-/** How long the log of one partition has seemed to end before what was taken from it, with nobody else at it meanwhile. */
-export interface Doubt {
-  /** a claim has failed */
-  note(error: unknown): void
-  /** a claim has succeeded */
-  over(): void
-  /** epoch of the newest of these claims once the doubt has lasted, else null: who claims next has no rival if its epoch follows */
-  lasted(): number | null
+/** Offsets that the log has of a partition: `low` is the first, `high` one beyond the last. */
+export interface LogRange {
+  low: number
+  high: number
+  /** of what was appended at this time or later (milliseconds since 1970) the first; the log's end where there is none */
+  firstSince?: (ms: number) => Promise<number>
 }
 
+/** How far a partition was taken, and when that moved last (milliseconds since 1970). */
+export interface Taken {
+  next_offset: number
+  epoch: number
+  moved_ms: number
+}
+
+/**
+ * Without a proof: a broker that is cut off from its own tells of an older end for as long, a look at the log may be older
+ * than a rival's COMMIT, a new leader's high watermark may lag.
+ */
+const SURE_AFTER_MS = 60_000
+/** the database's clock and the brokers' may differ so much */
+const CLOCKS_MS = 2000
+
+/** Whether the log of one partition is still the one that was taken. */
+export interface Doubt {
+  /** Resolves where it is. Throws LogEndsEarly where it ends too early just now, LogReplaced where it is another one. */
+  resolve(name: string, log: LogRange, taken: Taken): Promise<void>
+}
+
+/**
+ * Of one and the same log all that was taken had been appended before the position moved last: a message below it that
+ * came later proves another log, however long that has grown. Without such a message (nothing new is sent) the log is
+ * another one when it has ended too early for a minute, in looks between which nobody else has claimed the partition.
+ */
 export function createDoubt(now: () => number): Doubt {
   let since = 0
+  /** of the newest claim that was refused; null: there is no doubt */
   let epoch: number | null = null
   return {
-    note(error) {
-      if (!(error instanceof LogEndsEarly)) return
-      if (epoch === null || error.epoch !== epoch + 1) since = now()
-      epoch = error.epoch
+    async resolve(name, log, taken) {
+      const endsEarly = taken.next_offset > log.high
+      if (!endsEarly && epoch === null) return
+      const first = (await log.firstSince?.(taken.moved_ms + CLOCKS_MS)) ?? Infinity
+      const is = `${name}: the log ends at ${log.high}, but ${taken.next_offset} messages were taken`
+      if (first < Math.min(taken.next_offset, log.high))
+        throw new LogReplaced(`${is}; offset ${first} is newer`)
+      if (!endsEarly) {
+        epoch = null
+        return
+      }
+      if (epoch === null || taken.epoch !== epoch + 1) since = now()
+      epoch = taken.epoch
+      if (now() - since > SURE_AFTER_MS) throw new LogReplaced(is)
+      throw new LogEndsEarly(`${is}: asked again`)
     },
-    over: () => void (epoch = null),
-    lasted: () => (now() - since > SURE_AFTER_MS ? epoch : null),
   }
 }

@@ -4,11 +4,11 @@ import type { Records } from '../kafka/records.ts'
 import { log } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import { createCheckpointPace } from './checkpoint-pace.ts'
-import { claimPartition, type LogRange } from './claim.ts'
+import { claimPartition } from './claim.ts'
 import { decodeFactory, type Decoded, type Decoder, type Fault } from './decode.ts'
 import { createDecoding } from './decoding.ts'
 import { createIntake } from './intake.ts'
-import { createDoubt } from './log-end.ts'
+import { createDoubt, type LogRange } from './log-end.ts'
 import { createRulesInForce } from './in-force.ts'
 import { identityOf } from './identity.ts'
 import { sensorNumbers, type KeyCache } from './keys.ts'
@@ -110,7 +110,6 @@ export function createWorker(options: WorkerOptions): Worker {
   async function claim(range: LogRange): Promise<number> {
     // A claim that ends in the middle of the next would let messages into a state half taken over.
     return inTurn(() => takeOver(range)).catch((error: unknown) => {
-      doubt.note(error)
       database.renewAfter(error)
       throw error
     })
@@ -133,7 +132,7 @@ export function createWorker(options: WorkerOptions): Worker {
       consumerId,
       range,
       held,
-      doubt.lasted(),
+      doubt,
     )
     if (taken.notice) await notices.tell(taken.notice)
     if (taken.state) {
@@ -152,7 +151,6 @@ export function createWorker(options: WorkerOptions): Worker {
     if (state.rules.version === 0 && !inForce.isPending()) inForce.takeNewest(state.rules, position, outputs)
     await silence.claimed()
     if (taken.state) pace.keptAt(taken.readFrom)
-    doubt.over()
     owned = true
     log.info('partition.claimed', { topic, partition, epoch, next_offset: stored, read_from: position })
     return position

@@ -105,11 +105,19 @@ export interface PartitionOffsets {
   high: number
 }
 
+/** A partition's log, as it was just seen. */
+export interface LogSeen extends PartitionOffsets {
+  /** of what was appended at `ms` (since 1970) or later the first offset; the end where there is none */
+  firstSince(ms: number): Promise<number>
+}
+
 /** Questions to the cluster. Each has a deadline; after a failure the next one goes through a fresh client. */
 export interface ClusterView {
   clusterId(): Promise<string>
   /** by partition, ascending; rejects where the topic is unknown */
   offsets(topic: string): Promise<PartitionOffsets[]>
+  /** of what was appended at `ms` (since 1970) or later the first offset; the partition's end where there is none */
+  firstSince(topic: string, partition: number, ms: number): Promise<number>
   /** any other admin call, under the same deadline */
   ask<T>(what: string, call: (admin: Admin) => Promise<T>, ms?: number): Promise<T>
   close(): Promise<void>
@@ -161,6 +169,13 @@ export function clusterView(clients: KafkaClients): ClusterView {
           .map((o) => ({ partition: o.partition, low: Number(o.low), high: Number(o.high) }))
           .sort((x, y) => x.partition - y.partition),
       ),
+    firstSince: (topic, partition, ms) =>
+      ask(`look for what ${topic} got since`, async (a) => {
+        const first = (await a.fetchTopicOffsetsByTimestamp(topic, Math.ceil(ms))).find(
+          (o) => o.partition === partition,
+        )
+        return first ? Number(first.offset) : Infinity
+      }),
     async close() {
       drop()
     },

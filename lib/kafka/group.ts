@@ -3,7 +3,7 @@ import { log } from '../log.ts'
 import { DeadlineError, sleep, withDeadline } from '../run.ts'
 import { newMember, removeMembers } from './member.ts'
 import { recordsOf, type Records } from './records.ts'
-import { clusterView, type ClusterView, type KafkaClients, type PartitionOffsets } from './client.ts'
+import { clusterView, type ClusterView, type KafkaClients, type LogSeen } from './client.ts'
 
 /**
  * One member of the consumer group. Offsets live in PostgreSQL, so every assignment goes through the same steps:
@@ -13,7 +13,7 @@ import { clusterView, type ClusterView, type KafkaClients, type PartitionOffsets
  */
 export interface PartitionOwner {
   /** resolves to the offset to read from; rejected claims are tried again, with back-off, until they succeed or the assignment goes */
-  claim(topic: string, partition: number, range: PartitionOffsets): Promise<number>
+  claim(topic: string, partition: number, range: LogSeen): Promise<number>
   /** takes at most so many records; resolves to the offset of the last one; calls `beat` where it takes longer */
   take(
     topic: string,
@@ -251,11 +251,11 @@ export function createGroup(options: GroupOptions): Group {
     claim(tp, delayMs)
   }
 
-  async function rangeOf(tp: TopicPartition): Promise<PartitionOffsets> {
+  async function rangeOf(tp: TopicPartition): Promise<LogSeen> {
     const range = (await view.offsets(tp.topic)).find((o) => o.partition === tp.partition)
     if (!range)
       throw new Error(`Cannot claim ${tp.topic}-${tp.partition}: the cluster does not know this partition`)
-    return range
+    return { ...range, firstSince: (ms) => view.firstSince(tp.topic, tp.partition, ms) }
   }
 
   async function eachBatch({

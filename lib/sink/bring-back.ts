@@ -4,7 +4,7 @@ import { identityOf } from '../ingest/identity.ts'
 import type { KafkaClients } from '../kafka/client.ts'
 import { readLogRange, type LogMessage } from '../kafka/log.ts'
 import { emptyBatch } from './batch.ts'
-import { markWritten, type SinkDeadLetter } from './dead-letters.ts'
+import { markWritten, type LetterPlace, type SinkDeadLetter } from './dead-letters.ts'
 import type { Destination } from './destination.ts'
 
 /**
@@ -38,18 +38,21 @@ const OF_THE_STORE = ['refused', 'too_large']
 /** one read of the log covers letters that lie so close together */
 const NEAR = 10_000
 
-/** Resolves to what became of each letter, in their order. Rejects where the store or Kafka is away. */
+/** What became of one letter, and why; resolves to whether to go on. */
+export type Told = (letter: SinkDeadLetter, outcome: Outcome, why: string) => Promise<boolean>
+
+/** Each letter in its turn, as long as `tell` says so. Rejects where the store or Kafka is away. */
 export async function bringBack(
   options: BringBackOptions,
   letters: readonly SinkDeadLetter[],
-  /** awaited before each is written */
-  pace: () => Promise<void>,
-): Promise<{ letter: SinkDeadLetter; outcome: Outcome; why: string }[]> {
-  const done: { letter: SinkDeadLetter; outcome: Outcome; why: string }[] = []
+  tell: Told,
+): Promise<void> {
   const inLog = letters.filter((l) => isRefused(l) && l.isOfThisLog && l.clusterId === options.clusterId)
   const messages = await messagesOf(options.clients, inLog)
-  for (const letter of letters) done.push({ letter, ...(await one(letter)) })
-  return done
+  for (const letter of letters) {
+    const { outcome, why } = await one(letter)
+    if (!(await tell(letter, outcome, why))) return
+  }
 
   async function one(letter: SinkDeadLetter): Promise<{ outcome: Outcome; why: string }> {
     const { topic, partition, offset, log } = letter
@@ -73,7 +76,6 @@ export async function bringBack(
     const batch = emptyBatch(topic, partition, offset, log)
     batch.entries.push({ offset, appendedAtMs: message.appendedAtMs, identity, decoded })
     batch.to = offset + 1
-    await pace()
     const [refusal] = await options.destination.write(batch)
     if (refusal) return { outcome: 'refused again', why: refusal.message }
     await markWritten(options.sql, options.destination.name, letter)
@@ -120,10 +122,7 @@ function neighbours(letters: readonly SinkDeadLetter[]): SinkDeadLetter[][] {
   return groups
 }
 
-export function nameOf({
-  topic,
-  partition,
-  offset,
-}: Pick<SinkDeadLetter, 'topic' | 'partition' | 'offset'>): string {
+/** How people name it. */
+export function nameOf({ topic, partition, offset }: LetterPlace): string {
   return `${topic}/${partition}/${offset}`
 }

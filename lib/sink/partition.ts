@@ -1,10 +1,9 @@
 import type { Database } from '../db/connect.ts'
 import { CHECKPOINT_VERSION, decodeCheckpoint, encodeCheckpoint } from '../ingest/checkpoint.ts'
-import type { LogRange } from '../ingest/claim.ts'
 import type { Decoder } from '../ingest/decode.ts'
 import { createDecoding } from '../ingest/decoding.ts'
 import { Skipped } from '../ingest/intake.ts'
-import { createDoubt } from '../ingest/log-end.ts'
+import { createDoubt, type LogRange } from '../ingest/log-end.ts'
 import type { Marks } from '../ingest/mark-book.ts'
 import type { Message } from '../ingest/outputs.ts'
 import { createState } from '../ingest/partition.ts'
@@ -87,13 +86,11 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
     owned = false
     await writing
     await destination.prepare()
-    const asked = claimSink(database.sql, place, options.owner, range, doubt.lasted())
+    const asked = claimSink(database.sql, place, options.owner, range, doubt)
     const claimed = await asked.catch((error: unknown) => {
-      doubt.note(error)
       database.renewAfter(error)
       throw error
     })
-    doubt.over()
     if (claimed.gone > 0) log.error('log.gap', { topic, partition, sink: place.sink, messages: claimed.gone })
     const restored = claimed.marks && decodeCheckpoint(claimed.marks.bytes, claimed.marks.version)
     marks = restored?.state.marks ?? new Map()

@@ -1,6 +1,5 @@
 import { ask, type Sql } from '../db/connect.ts'
-import type { LogRange } from '../ingest/claim.ts'
-import { LogEndsEarly, LogReplaced } from '../ingest/log-end.ts'
+import { LogReplaced, type Doubt, type LogRange, type Taken } from '../ingest/log-end.ts'
 import { Fenced } from '../ingest/store.ts'
 
 /** The row of sink_progress that one partition moves. */
@@ -55,11 +54,9 @@ export interface SinkLetter {
   seq: number | null
 }
 
-interface Row {
-  next_offset: number
+interface Row extends Taken {
   log: number
   planned_to: number | null
-  epoch: number
   marks_offset: number
   marks: Uint8Array | null
   marks_version: number
@@ -67,15 +64,15 @@ interface Row {
 
 /**
  * Takes the partition over: whoever held it before can plan and move nothing any more. Throws LogEndsEarly where the log
- * seems shorter than what was taken; once that has lasted (`doubted`) the partition stands still, however long the log
- * grows, until a person accepts it: LogReplaced, as for another cluster, whose messages would take the place of ours.
+ * seems shorter than what was taken; once it is certain (`doubt`) that it is another one the partition stands still, however
+ * long the log grows, until a person accepts it: LogReplaced, as for another cluster, whose messages would take the place of ours.
  */
 export async function claimSink(
   sql: Sql,
   place: SinkPlace,
   owner: string,
   log: LogRange,
-  doubted: number | null,
+  doubt: Doubt,
 ): Promise<SinkClaim> {
   const { sink, clusterId, topic, partition } = place
   await refuseOtherCluster(sql, place)
@@ -87,20 +84,20 @@ export async function claimSink(
       on conflict (sink, cluster_id, topic, partition) do update set epoch = sink_progress.epoch + 1,
         owner = excluded.owner, claimed_at = excluded.claimed_at, left_at = null
         where sink_progress.stopped is null
-      returning next_offset, log, planned_to, epoch, marks_offset, marks, marks_version`,
+      returning next_offset, log, planned_to, epoch, marks_offset, marks, marks_version,
+          (extract(epoch from updated_at) * 1000)::float8 as moved_ms`,
   )
   const row = rows[0]
   if (!row) throw new LogReplaced(await whyStopped(sql, place, owner))
-  if (row.next_offset > log.high) {
-    const seen = `${topic}-${partition}: the log ends at ${log.high}, but ${sink} has taken it up to ${row.next_offset}`
-    if (doubted !== row.epoch - 1) throw new LogEndsEarly(`${seen}: asked again`, row.epoch)
-    const message = `${seen}: the topic was re-created or lost its end; look into it, then: bun run topics --accept-new-log ${topic}`
+  await doubt.resolve(`${topic}-${partition} in ${sink}`, log, row).catch(async (error: Error) => {
+    if (!(error instanceof LogReplaced)) throw error
+    const message = `${error.message}: the topic was re-created or lost its end; look into it, then: bun run topics --accept-new-log ${topic}`
     await ask(
       'stop the partition',
       sql`update sink_progress set stopped = ${message} where ${ours(sql, place)} and epoch = ${row.epoch}`,
     )
     throw new LogReplaced(message)
-  }
+  })
   const gone = Math.max(0, log.low - row.next_offset)
   if (gone > 0) await skip(sql, place, row, log.low)
   return {

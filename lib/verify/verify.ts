@@ -25,11 +25,13 @@ export interface Report extends Verdict {
   unidentified: ForeignVerdict
   /** run ids whose rows are stored but whose spool is not under SPOOL_DIR */
   unknown_runs: string[]
-  /** what lies in a sink and is no reading of ours, by name; each counts as a phantom */
+  /** what lies in a sink and is no reading of ours, the first hundred by name; each counts as a phantom */
   unreadable: string[]
   /** messages in Kafka that the consumers had not stored when the wait was over */
   behind: number
 }
+
+const NAMED = 100
 
 /**
  * The ledger of the whole journey. Order matters on a plant that runs: first the ledgers (what must be there), then the
@@ -56,7 +58,11 @@ export async function verify(
     const foreign: StoredRow[] = []
     const unknown = new Set<string>()
     const unreadable: string[] = []
-    const tables = await readStore(sql, store, judge, foreign, runs, unknown, unreadable, beats)
+    let strange = 0
+    const noteUnreadable = (name: string): void => {
+      if (++strange <= NAMED) unreadable.push(name)
+    }
+    const tables = await readStore(sql, store, judge, foreign, runs, unknown, noteUnreadable, beats)
     const later = eachLedgerEntry(config, (entry) => judge.justify(entry), null, runs, sent)
     const heartbeats = tables.heartbeats
       ? judgeHeartbeats(first, later, tables.heartbeats)
@@ -69,7 +75,7 @@ export async function verify(
       ...verdict,
       lost: verdict.lost + heartbeats.lost,
       duplicated: verdict.duplicated + unidentified.duplicated + heartbeats.duplicated,
-      phantom: verdict.phantom + unidentified.phantom + heartbeats.phantom + unreadable.length,
+      phantom: verdict.phantom + unidentified.phantom + heartbeats.phantom + strange,
       heartbeats,
       gaps: tables.gaps + tables.corrected(),
       unidentified,
@@ -172,7 +178,7 @@ async function readStore(
   foreign: StoredRow[],
   runs: Set<string>,
   unknown: Set<string>,
-  unreadable: string[],
+  unreadable: (name: string) => void,
   heartbeatTopic: string,
 ) {
   const held = createHeldRows()
@@ -181,8 +187,11 @@ async function readStore(
     else held.push(row.runId, row.sensorId, row.seq, row.hash)
     if (row.runId !== null && !runs.has(row.runId)) unknown.add(row.runId)
   }
-  const { letters, gaps, retiredBeforeMs, heartbeats } = await store.read(sql, heartbeatTopic, take, (name) =>
-    unreadable.push(name),
+  const { letters, gaps, retiredBeforeMs, heartbeats } = await store.read(
+    sql,
+    heartbeatTopic,
+    take,
+    unreadable,
   )
   for (const l of letters) {
     const sensors = l.topic === DEVICE_TOPIC ? sensorsOf(l.sensor_id) : [l.sensor_id]

@@ -2,13 +2,14 @@ import { expect, setDefaultTimeout, test } from 'bun:test'
 import { createDatabase, type Sql } from '../../lib/db/connect.ts'
 import { CHECKPOINT_VERSION, encodeCheckpoint } from '../../lib/ingest/checkpoint.ts'
 import { claimPartition } from '../../lib/ingest/claim.ts'
+import { createDoubt } from '../../lib/ingest/log-end.ts'
 import { createState } from '../../lib/ingest/partition.ts'
 import { database, STACK_MS } from '../stack.ts'
 
 setDefaultTimeout(STACK_MS)
 
 const claim = (sql: Sql, owner: string, high: number) =>
-  claimPartition(sql, 'test-cluster', 'sensor-data', 0, owner, { low: 0, high }, null, null)
+  claimPartition(sql, 'test-cluster', 'sensor-data', 0, owner, { low: 0, high }, null, createDoubt(Date.now))
 
 test('a claim that another overtakes is refused, and tells nobody that detectors learn anew', async () => {
   const { url } = await database()

@@ -228,37 +228,59 @@ describe('createWorker()', () => {
     expect(decodeCheckpoint(row!.state, row!.version)?.state.marks.size).toBe(1000)
   })
 
-  test('a look at the log that is older than what a rival stored stops nothing; one that stays so does', async () => {
+  describe('a log that ends before what is stored', () => {
+    const stopped = async () =>
+      (await db.sql<{ stopped: string | null }[]>`select stopped from partition_progress`)[0]?.stopped
     let ahead = 0
-    const worker = newWorker(100, () => Date.now() + ahead)
-    await consume(newWorker(), logOf([1, 2, 3]))
-    const stale = { low: 0, high: 2 }
-    const refusal = (range: typeof stale) => worker.claim(range).catch((error: unknown) => error)
-    expect(await refusal(stale)).toBeInstanceOf(LogEndsEarly)
-    expect(await worker.claim({ low: 0, high: 3 })).toBe(3)
-    expect(await refusal(stale)).toBeInstanceOf(LogEndsEarly)
-    ahead = 20_000
-    expect(await refusal(stale)).toBeInstanceOf(LogReplaced)
-    const stopped = () => db.sql<{ stopped: string | null }[]>`select stopped from partition_progress`
-    expect((await stopped())[0]?.stopped).toContain('the log ends at 2')
-    // However long the new log grows: its first messages were never taken.
-    for (const one of [worker, newWorker()])
-      await expect(one.claim({ low: 0, high: 100 })).rejects.toThrow('the log ends at 2')
-    const range = { partition: 0, low: 0, high: 100 }
-    await db.sql.begin((tx) => acceptNewLog(tx, 'test-cluster', TOPIC, [range]))
-    expect((await stopped())[0]?.stopped).toBeNull()
-    expect(await worker.claim(range)).toBe(0)
-  })
+    let worker: Worker
+    beforeEach(async () => {
+      ahead = 0
+      worker = newWorker(100, () => Date.now() + ahead)
+      await consume(newWorker(), logOf([1, 2, 3]))
+    })
 
-  test('a look at the log from before a rival stored more is no proof, however long ago the last such look was', async () => {
-    let ahead = 0
-    const worker = newWorker(100, () => Date.now() + ahead)
-    await consume(newWorker(), logOf([1, 2, 3]))
-    await expect(worker.claim({ low: 0, high: 2 })).rejects.toThrow(LogEndsEarly)
-    await consume(newWorker(), logOf([1, 2, 3, 4]))
-    ahead = 20_000
-    await expect(worker.claim({ low: 0, high: 3 })).rejects.toThrow(LogEndsEarly)
-    expect(await worker.claim({ low: 0, high: 4 })).toBe(4)
+    test('stops nothing where the look was older than what a rival stored; a minute of it does, for good', async () => {
+      const stale = { low: 0, high: 2 }
+      await expect(worker.claim(stale)).rejects.toThrow(LogEndsEarly)
+      expect(await worker.claim({ low: 0, high: 3 })).toBe(3)
+      await expect(worker.claim(stale)).rejects.toThrow(LogEndsEarly)
+      ahead = 70_000
+      await expect(worker.claim(stale)).rejects.toThrow(LogReplaced)
+      expect(await stopped()).toContain('the log ends at 2, but 3 messages were taken')
+      // However long the new log grows: its first messages were never taken.
+      for (const one of [worker, newWorker()])
+        await expect(one.claim({ low: 0, high: 100 })).rejects.toThrow('the log ends at 2')
+      const range = { partition: 0, low: 0, high: 100 }
+      await db.sql.begin((tx) => acceptNewLog(tx, 'test-cluster', TOPIC, [range]))
+      expect(await stopped()).toBeNull()
+      expect(await worker.claim(range)).toBe(0)
+    })
+
+    test('is no proof where a rival has stored more since, however long ago the last such look was', async () => {
+      await expect(worker.claim({ low: 0, high: 2 })).rejects.toThrow(LogEndsEarly)
+      await consume(newWorker(), logOf([1, 2, 3, 4]))
+      ahead = 70_000
+      await expect(worker.claim({ low: 0, high: 3 })).rejects.toThrow(LogEndsEarly)
+      expect(await worker.claim({ low: 0, high: 4 })).toBe(4)
+    })
+
+    test('is another one as soon as it has a message that is newer than what is stored', async () => {
+      // Nothing newer: what a broker answers that lags behind, or is cut off from its own.
+      const lagging = { low: 0, high: 2, firstSince: async () => 2 }
+      await expect(worker.claim(lagging)).rejects.toThrow(LogEndsEarly)
+      await expect(worker.claim({ ...lagging, firstSince: async () => 1 })).rejects.toThrow(LogReplaced)
+      expect(await stopped()).toContain('offset 1 is newer')
+    })
+
+    test('and has outgrown it before the next look is found out, too', async () => {
+      await expect(worker.claim({ low: 0, high: 0 })).rejects.toThrow(LogEndsEarly)
+      await expect(worker.claim({ low: 0, high: 50, firstSince: async () => 0 })).rejects.toThrow(LogReplaced)
+    })
+
+    test('and has caught up with what is new since goes on', async () => {
+      await expect(worker.claim({ low: 0, high: 2 })).rejects.toThrow(LogEndsEarly)
+      expect(await worker.claim({ low: 0, high: 50, firstSince: async () => 3 })).toBe(3)
+    })
   })
 
   test('what was fetched for an older claim is not taken past what has to be read first', async () => {

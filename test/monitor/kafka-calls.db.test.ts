@@ -7,6 +7,7 @@ import { openRoomOn, type Room } from './room.ts'
 /** Counts what is asked of Kafka; that nobody asks is to be seen without one. */
 let calls = 0
 const counting: ClusterView = {
+  firstSince: async () => Infinity,
   clusterId: async () => 'cluster-a',
   offsets: async () => {
     calls++

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
 import type { SinkRow } from '../../lib/monitor/questions/sinks.ts'
 import { isMissed, tellSink, viewSinks } from '../../lib/monitor/sinks.ts'
+import { createDoubt } from '../../lib/ingest/log-end.ts'
 import { claimSink, leaveSink } from '../../lib/sink/progress.ts'
 import { STACK_MS } from '../stack.ts'
 import { fillPlant } from './plant.ts'
@@ -154,7 +155,7 @@ describe('sinks on the monitor', () => {
     const { verdict } = await room.json('/api/system-status')
     expect(verdict.reasons.filter((r: any) => r.where === 'sinks')).toEqual([])
     expect(await (await room.get('/')).text()).toContain('stopped on purpose')
-    await claimSink(room.sql, place, 'sink-elasticsearch', { low: 0, high: 1000 }, null)
+    await claimSink(room.sql, place, 'sink-elasticsearch', { low: 0, high: 1000 }, createDoubt(Date.now))
     const [claimed] = await room.sql`select left_at from sink_progress where sink = ${place.sink}`
     expect(claimed!.left_at).toBeNull()
   })

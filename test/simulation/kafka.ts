@@ -138,6 +138,9 @@ export function createCluster(world: World, partitions: number): Cluster {
               offset: String(log.length),
             })),
           ),
+        // the log is never another one: nothing below what was stored is newer
+        fetchTopicOffsetsByTimestamp: () =>
+          ask(() => logs.map((log, partition) => ({ partition, offset: String(log.length) }))),
         fetchTopicMetadata: () =>
           ask(() => ({
             topics: [{ name: TOPIC, partitions: logs.map((_, partitionId) => ({ partitionId })) }],

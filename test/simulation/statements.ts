@@ -82,7 +82,7 @@ export function execute(scene: Scene, text: string, params: readonly unknown[], 
         counters: row?.counters ?? {},
       }
       later(() => tables.progress.set(where, next))
-      done(null, [{ next_offset: next.next_offset, epoch: next.epoch }])
+      done(null, [{ next_offset: next.next_offset, epoch: next.epoch, moved_ms: Date.now() }])
     })
   }
   if (/^(with moved as \()?update partition_progress set next_offset =/.test(text))

@@ -90,9 +90,11 @@ test('a log that ends before what was taken stops the sink for good, however lon
   const short = { low: 0, high: 2 }
   await expect(sink.claim(short)).rejects.toBeInstanceOf(LogEndsEarly)
   expect(await row()).toMatchObject({ stopped: null })
-  ahead = 20_000
+  ahead = 70_000
   await expect(sink.claim(short)).rejects.toBeInstanceOf(LogReplaced)
-  expect((await row())?.stopped).toContain('the log ends at 2, but s3:cold has taken it up to 4')
+  expect((await row())?.stopped).toContain(
+    'sensor-data-0 in s3:cold: the log ends at 2, but 4 messages were taken',
+  )
   await expect(sinkOf('cluster-a', Date.now, 'sink-2').claim({ low: 0, high: 100 })).rejects.toBeInstanceOf(
     LogReplaced,
   )
