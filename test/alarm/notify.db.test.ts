@@ -225,7 +225,13 @@ describe('an alarm that the receiver does not take', () => {
     await sql`update notification_cursors set transaction = pg_current_xact_id(), entry = 0 where channel <> ${channel.name}`
     const keptAfter = async (days: number) => {
       await sql`update outbox set sent_at = now() - make_interval(days => ${days}) where alert_id in ${sql([bad, other])}`
-      await outboxRelay(db, async () => {}, null, signal, () => {}).tidy?.()
+      await outboxRelay(
+        db,
+        async () => {},
+        null,
+        signal,
+        () => {},
+      ).tidy?.()
       return (await sql`select alert_id from outbox where alert_id in ${sql([bad, other])}`).map(
         (row) => row.alert_id,
       )
