@@ -22,7 +22,10 @@ export interface SinkRow {
   left_at: string | null
 }
 
-/** Sinks that were at work within a day, in the cluster that was written last. */
+/**
+ * Sinks that were at work within a day, in the cluster that was written last. A dead letter's number was never counted as
+ * missing: filled by a corrected message it is nothing that another number lacks.
+ */
 export async function sinkProgress(sql: Sql): Promise<SinkRow[]> {
   const rows = await ask(
     'read sink_progress',
@@ -30,7 +33,7 @@ export async function sinkProgress(sql: Sql): Promise<SinkRow[]> {
       select sink, topic, partition, next_offset, owner,
         owner in (select name from connected_programs() c(name)) as connected,
         updated_at, extract(epoch from clock_timestamp() - updated_at)::float8 as updated_age_s,
-        stored, dead_lettered, repeated, missing - filled as missing, stopped, left_at
+        stored, dead_lettered, repeated, greatest(missing - filled, 0) as missing, stopped, left_at
       from sink_progress p
       where cluster_id = (select cluster_id from sink_progress order by updated_at desc limit 1)
         and exists (select from sink_progress o where o.sink = p.sink and o.updated_at > now() - interval '1 day')
