@@ -1,7 +1,7 @@
 import { ask, type Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { decodeCheckpoint } from './checkpoint.ts'
-import { LogReplaced, type Doubt, type LogRange, type Taken } from './log-end.ts'
+import { LogReplaced, orStop, type Doubt, type LogRange, type Taken } from './log-end.ts'
 import { createState, type PartitionState } from './partition.ts'
 
 export interface Claim {
@@ -52,16 +52,12 @@ export async function claimPartition(
   )
   const row = rows[0]
   if (!row) throw new LogReplaced(await whyStopped(sql, clusterId, topic, partition))
-  await doubt.resolve(`${topic}-${partition}`, log, row).catch(async (error: Error) => {
-    if (!(error instanceof LogReplaced)) throw error
-    const message = `${error.message}: the topic was re-created or lost its end; look into it, then: bun run topics --accept-new-log ${topic}`
-    await ask(
-      'stop the partition',
-      sql`update partition_progress set stopped = ${message}
+  await orStop(
+    doubt.resolve(`${topic}-${partition}`, log, row),
+    topic,
+    (why) => sql`update partition_progress set stopped = ${why}
         where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`,
-    )
-    throw new LogReplaced(message)
-  })
+  )
   if (row.next_offset < log.low) return claimAfterLoss(sql, clusterId, topic, partition, log, row)
   // Nobody has claimed it since we did and all that we hold is stored: a rebalance left it with us.
   if (held && row.epoch === held.epoch + 1 && row.next_offset === held.nextOffset) {

@@ -1,3 +1,5 @@
+import { ask } from '../db/connect.ts'
+
 /** To be tried again with a fresh look at the log. */
 export class LogEndsEarly extends Error {}
 
@@ -60,4 +62,21 @@ export function createDoubt(now: () => number): Doubt {
       throw new LogEndsEarly(`${is}: asked again`)
     },
   }
+}
+
+/**
+ * Where it is certain that the log is another one, `stop` writes down why, so that the partition stands still until a person
+ * accepts it, and LogReplaced says the same. Any other error is passed on.
+ */
+export async function orStop(
+  resolved: Promise<void>,
+  topic: string,
+  stop: (why: string) => PromiseLike<unknown>,
+): Promise<void> {
+  await resolved.catch(async (error: Error) => {
+    if (!(error instanceof LogReplaced)) throw error
+    const why = `${error.message}: the topic was re-created or lost its end; look into it, then: bun run topics --accept-new-log ${topic}`
+    await ask('stop the partition', stop(why))
+    throw new LogReplaced(why)
+  })
 }

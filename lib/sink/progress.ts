@@ -1,5 +1,5 @@
 import { ask, type Sql } from '../db/connect.ts'
-import { LogReplaced, type Doubt, type LogRange, type Taken } from '../ingest/log-end.ts'
+import { LogReplaced, orStop, type Doubt, type LogRange, type Taken } from '../ingest/log-end.ts'
 import { Fenced } from '../ingest/store.ts'
 
 /** The row of sink_progress that one partition moves. */
@@ -89,15 +89,12 @@ export async function claimSink(
   )
   const row = rows[0]
   if (!row) throw new LogReplaced(await whyStopped(sql, place, owner))
-  await doubt.resolve(`${topic}-${partition} in ${sink}`, log, row).catch(async (error: Error) => {
-    if (!(error instanceof LogReplaced)) throw error
-    const message = `${error.message}: the topic was re-created or lost its end; look into it, then: bun run topics --accept-new-log ${topic}`
-    await ask(
-      'stop the partition',
-      sql`update sink_progress set stopped = ${message} where ${ours(sql, place)} and epoch = ${row.epoch}`,
-    )
-    throw new LogReplaced(message)
-  })
+  await orStop(
+    doubt.resolve(`${topic}-${partition} in ${sink}`, log, row),
+    topic,
+    (why) =>
+      sql`update sink_progress set stopped = ${why} where ${ours(sql, place)} and epoch = ${row.epoch}`,
+  )
   const gone = Math.max(0, log.low - row.next_offset)
   if (gone > 0) await skip(sql, place, row, log.low)
   return {
