@@ -211,6 +211,7 @@ verdict() {
     if [ ${#faults[@]} -eq 0 ]; then say "done: $FAULT"; else say "$FAULT: ${faults[*]}"; fi
     exit $((${#faults[@]} > 0))
   fi
+  event judge ''
   [ "$opt_rate" = 0 ] || stop_load load
   LEDGER=$(ledger) || true
   [ -n "$LEDGER" ] || faults+=('verify gave no report')

@@ -25,7 +25,13 @@ start_part() { act start "$@"; }
 pid_of() { act pid "$1"; }
 scale_consumers() { "$BUN" run consumers --count "$1" >/dev/null 2>>"${MINE:?}/acts.log"; }
 ledger() { "$BUN" run verify --json --wait 60s 2>>"$MINE/acts.log" | grep '^{' | tail -n 1; }
-producer_part() { echo plant; }
+# the first of what the fleet has: plant, soda, iot
+producer_part() {
+  local names
+  names=$(act names producers)
+  [ -n "$names" ] || die 69 'Cannot strike a producer: none of the fleet runs'
+  echo "${names%%$'\n'*}"
+}
 producer_parts() { producer_part; }
 
 port_of() {

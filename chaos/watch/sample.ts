@@ -54,7 +54,7 @@ export interface Sample {
 
 export interface Happening {
   t: number
-  /** calm, strike, effect, heal, recovered … */
+  /** calm, strike, effect, heal, recovered, judge … */
   event: string
   /** which script says so: several may be at work at once */
   by: string

@@ -36,7 +36,7 @@ export interface RunRecord extends Facts {
   acked: number
   stored: number
   repeated: number
-  /** the longest time without a new acknowledgement, and without a new stored reading, from the strike on */
+  /** the longest time without a new acknowledgement, and without a new stored reading, from the strike until the judge was asked */
   ackStall: number
   storeStall: number
   /** seconds that the healing itself took: a Kafka node starts, recovers its log and serves */
@@ -80,7 +80,9 @@ export function sumUp(run: string, facts: Facts, all: Sample[], happenings: Happ
   const calm = happenings.find((one) => one.event === 'calm')?.t ?? all[0]?.t ?? 0
   const samples = all.filter((one) => one.t >= calm)
   const strike = happenings.find((one) => one.event === 'strike')?.t ?? null
-  const struck = samples.filter((one) => strike !== null && one.t >= strike)
+  // the load ends before the ledger is asked: where nothing else flows, that is no stall
+  const judge = happenings.find((one) => one.event === 'judge')?.t ?? Infinity
+  const struck = samples.filter((one) => strike !== null && one.t >= strike && one.t <= judge)
   const [first, last] = [samples[0], samples.at(-1)]
   const timeOf = (event: string) =>
     happenings.find((one) => one.event === event && one.by === facts.fault)?.t ?? 0

@@ -28,7 +28,9 @@ export async function readLogRange(
 ): Promise<void> {
   if (to <= from) return
   const groupId = `reader-${crypto.randomUUID()}`
-  const consumer = clients.current().consumer({ groupId, allowAutoTopicCreation: false })
+  const consumer = clients
+    .current()
+    .consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 200 })
   let done = false
   let movedAt = Date.now()
   try {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { rowsOf, spread } from '../../chaos/paper/table.ts'
 import { faultBars, timeline } from '../../chaos/paper/timeline.ts'
+import type { Sample } from '../../chaos/watch/sample.ts'
 import { longestStall, sumUp, verdictLine, type Facts } from '../../chaos/watch/verdict.ts'
 import { happening, sample } from './watched.ts'
 
@@ -58,6 +59,20 @@ describe('a verdict', () => {
     const record = sumUp('runs/one', { ...facts, ...change }, samples, happenings)
     expect(record.passed).toBe(false)
     expect(verdictLine(record)).toStartWith('FAIL broker-failure')
+  })
+
+  test('counts a stall until the judge is asked: where only the load flows, nothing is stored after it', () => {
+    const last = samples.at(-1)
+    const idle = Array.from(
+      { length: 80 },
+      (_, i) => ({ ...structuredClone(last), t: 30_250 + i * 250 }) as Sample,
+    )
+    const judged = [...happenings, happening(30_000, 'judge')]
+    expect(sumUp('runs/one', facts, [...samples, ...idle], judged)).toMatchObject({
+      ackStall: 0.3,
+      storeStall: 0.3,
+    })
+    expect(sumUp('runs/one', facts, [...samples, ...idle], happenings).storeStall).toBeGreaterThan(19)
   })
 })
 
