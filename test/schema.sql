@@ -61,10 +61,13 @@ create table alerts (
   constraint severity_is_known CHECK ((severity = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text, 'critical'::text]))),
   constraint suppression_is_known CHECK ((suppressed = ANY (ARRAY['shelved'::text, 'out_of_service'::text, 'group'::text, 'waiting'::text])))
 );
+CREATE INDEX alerts_active ON public.alerts USING btree (rule_id) WHERE active;
 CREATE INDEX alerts_by_group ON public.alerts USING btree (group_id) WHERE (group_id IS NOT NULL);
 CREATE INDEX alerts_by_sensor ON public.alerts USING btree (sensor_id, "timestamp" DESC);
 CREATE INDEX alerts_by_time ON public.alerts USING btree ("timestamp" DESC);
 CREATE INDEX alerts_open ON public.alerts USING btree ("timestamp" DESC) WHERE (active OR (NOT acknowledged));
+CREATE INDEX alerts_shelf_ends ON public.alerts USING btree (shelved_until) WHERE ((shelved_until IS NOT NULL) AND (active OR (NOT acknowledged)));
+CREATE INDEX alerts_shelved ON public.alerts USING btree (sensor_id, rule_id, "timestamp" DESC) WHERE (shelved_until IS NOT NULL);
 CREATE INDEX alerts_waiting ON public.alerts USING btree (calls_at) WHERE (suppressed = 'waiting'::text);
 grant insert, select, update on alerts to consumer;
 grant select on alerts to monitor;
@@ -659,6 +662,8 @@ CREATE OR REPLACE FUNCTION public.add_to_roll_ups(stretch interval, OUT rolled_u
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET max_parallel_workers_per_gather TO '0'
+ SET work_mem TO '32MB'
 AS $function$
 declare
   start_at timestamptz;

@@ -53,7 +53,8 @@ function lookForDue(sql: Sql) {
   return sql<
     { shelves: boolean; waits: boolean; sensors: boolean; groups: boolean; down: boolean; back: boolean }[]
   >`
-    select exists (select 1 from alerts where shelved_until <= now() and (active or not acknowledged)) as shelves,
+    select coalesce((select min(shelved_until) from alerts
+        where shelved_until is not null and (active or not acknowledged)) <= now(), false) as shelves,
       exists (select 1 from alerts where suppressed = 'waiting' and calls_at <= now()) as waits,
       exists (select 1 from out_of_service where until <= now()) as sensors,
       exists (${emptyGroups(sql)}) as groups,

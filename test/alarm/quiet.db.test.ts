@@ -232,3 +232,23 @@ describe('a latched alarm', () => {
     expect(await isOpen()).toBe(false)
   })
 })
+
+test('a look for what is due reads few pages, however many alarms nobody has acknowledged', async () => {
+  const [sample] = alarmsOf(1)
+  await raise(sample!)
+  await sql`insert into alerts select (jsonb_populate_record(a, jsonb_build_object('alert_id', gen_random_uuid(), 'active', false))).*
+    from alerts a, generate_series(1, 5000) where alert_id = ${sample!.alert_id}`
+  const pages = async () => {
+    await sql`select pg_stat_force_next_flush()`
+    await db.sql`select pg_stat_force_next_flush()`
+    const [row] = await sql<{ heap: number; read: number }[]>`
+      select pg_relation_size('alerts')::integer / 8192 as heap, (heap_blks_read + heap_blks_hit)::integer as read
+      from pg_statio_user_tables where relname = 'alerts'`
+    return row!
+  }
+  await care()
+  const before = await pages()
+  await care()
+  expect(before.heap).toBeGreaterThan(200)
+  expect((await pages()).read - before.read).toBeLessThan(before.heap)
+})
