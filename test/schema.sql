@@ -375,7 +375,7 @@ create table readings_1d (
   warnings bigint not null,
   criticals bigint not null,
   constraint readings_1d_pkey PRIMARY KEY (sensor_key, bucket)
-);
+) with (fillfactor=50);
 grant select on readings_1d to consumer;
 grant select on readings_1d to monitor;
 
@@ -389,7 +389,7 @@ create table readings_1h (
   warnings bigint not null,
   criticals bigint not null,
   constraint readings_1h_pkey PRIMARY KEY (sensor_key, bucket)
-);
+) with (fillfactor=50);
 grant select on readings_1h to consumer;
 grant select on readings_1h to monitor;
 
@@ -873,20 +873,25 @@ begin
     using errcode = 'insufficient_privilege';
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.roll_up_readings(stretch interval, OUT rolled_up_to timestamp with time zone, OUT behind boolean)
+CREATE OR REPLACE FUNCTION public.roll_up_readings(stretch interval, at_least interval DEFAULT '00:00:00'::interval, OUT rolled_up_to timestamp with time zone, OUT behind boolean)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
+  select p.rolled_up_to into rolled_up_to from rollup_progress p;
+  if rolled_up_to > clock_timestamp() - at_least then
+    behind := false;
+    return;
+  end if;
   if pg_try_advisory_xact_lock(hashtext('roll-ups')) then
     perform summarize_arrivals();
   end if;
   select r.rolled_up_to, r.behind into rolled_up_to, behind from add_to_roll_ups(stretch) r;
 end $function$;
-grant execute on function roll_up_readings(interval) to consumer;
-grant execute on function roll_up_readings(interval) to monitor;
+grant execute on function roll_up_readings(interval,interval) to consumer;
+grant execute on function roll_up_readings(interval,interval) to monitor;
 
 CREATE OR REPLACE FUNCTION public.summarize_arrivals()
  RETURNS void

@@ -79,7 +79,7 @@ async function completeUpTo({ sql }: Pick<Database, 'sql'>): Promise<Micros | nu
   for (let step = 0; step < MOST_STEPS; step++) {
     const [rolled] = await ask(
       'roll up readings',
-      sql<{ behind: boolean }[]>`select behind from roll_up_readings('5 minutes')`,
+      sql<{ behind: boolean }[]>`select behind from roll_up_readings('5 minutes', '10 seconds')`,
     )
     if (!rolled?.behind) break
   }

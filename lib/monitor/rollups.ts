@@ -15,7 +15,9 @@ export async function keepRollups(url: string, keepDays: number, signal: AbortSi
       try {
         const [row] = await ask(
           'roll up readings',
-          sql<{ behind: boolean }[]>`select behind from roll_up_readings(${STRETCH}::interval)`,
+          sql<
+            { behind: boolean }[]
+          >`select behind from roll_up_readings(${STRETCH}::interval, ${AT_LEAST}::interval)`,
           65_000,
         )
         behind = row?.behind ?? false
@@ -38,5 +40,6 @@ export async function keepRollups(url: string, keepDays: number, signal: AbortSi
 }
 
 const STRETCH = '5 minutes'
+const AT_LEAST = '10 seconds'
 const EVERY_MS = 5000
 const TIDY_EVERY_MS = 3_600_000

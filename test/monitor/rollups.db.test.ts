@@ -100,6 +100,19 @@ describe('roll_up_readings()', () => {
     await rollUp()
     expect((await minutes()).at(-1)).toMatchObject({ at: '13:00', readings: 1 })
   })
+  test('what has gathered for less time than asked for is left until it is worth a look', async () => {
+    await store(sql, '2026-03-01T14:00:00Z', 7)
+    await rollUp()
+    const reached = async () => (await sql`select rolled_up_to as at from rollup_progress`)[0]!.at as Date
+    const before = await reached()
+    await store(sql, '2026-03-01T14:01:00Z', 7)
+    await Bun.sleep(1100)
+    const [early] = await sql`select * from roll_up_readings('1 day', '1 hour')`
+    expect({ ...early }).toEqual({ rolled_up_to: before, behind: false })
+    expect((await minutes()).at(-1)).toMatchObject({ at: '14:00' })
+    await sql`select * from roll_up_readings('1 day', '1 second')`
+    expect((await minutes()).at(-1)).toMatchObject({ at: '14:01', readings: 1 })
+  })
   test('pages that were rolled up are not read again, though nobody has vacuumed or analysed', async () => {
     await sql`insert into readings (measured_at, value, "offset", sensor_key, quality, partition, topic_key, level)
       select timestamptz '2026-03-02T00:00:00Z' + n * interval '1 second', 1, n, 1, 1, 0, 1, 0 from generate_series(1, 50000) n`
