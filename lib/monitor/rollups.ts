@@ -3,7 +3,7 @@ import { log } from '../log.ts'
 import { sleep } from '../run.ts'
 
 /**
- * Keeps the roll-ups a few seconds behind the readings, and catches up after any outage, five minutes of arrivals a
+ * Keeps the roll-ups ten to fifteen seconds behind the readings, and catches up after any outage, five minutes of arrivals a
  * step. Any number of programs may do it: the database lets one work at a time.
  */
 export async function keepRollups(url: string, keepDays: number, signal: AbortSignal): Promise<void> {
