@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util'
 import { bookOfFile } from '../lib/alarm/books.ts'
 import { parseBook } from '../lib/alarm/rulebook.ts'
 import { createRules } from '../lib/alarm/rules.ts'
@@ -8,16 +7,19 @@ import { createMark, place } from '../lib/ingest/marks.ts'
 import { createOutputs } from '../lib/ingest/outputs.ts'
 import { createProcessor, createState } from '../lib/ingest/partition.ts'
 import { SENSOR_TYPES, UNITS, type Reading } from '../lib/reading.ts'
+import { flagsOf } from '../lib/run.ts'
 import { machine } from './machine.ts'
 
-/**
- * What the rule book in force costs: processor time a reading (of this process, everything from the processed message to
- * the verdicts), memory a sensor, and a checkpoint's bytes and time a sensor.
- *
- *   bun run bench checkpoint [--sensors 2000] [--readings 300]
- */
-const { values } = parseArgs({
-  options: { sensors: { type: 'string', default: '2000' }, readings: { type: 'string', default: '300' } },
+const HELP = `bun run bench checkpoint: what the rule book in force costs: processor time a reading (of this process, everything from the
+processed message to the verdicts), memory a sensor, and a checkpoint's bytes and time a sensor
+
+  --sensors N   default 2000
+  --readings N  of each (default 300)
+  --help        this text`
+
+const values = flagsOf(HELP, {
+  sensors: { type: 'string', default: '2000' },
+  readings: { type: 'string', default: '300' },
 })
 const sensors = Number(values.sensors)
 const readings = Number(values.readings)

@@ -1,9 +1,8 @@
-import { parseArgs } from 'node:util'
 import { parseConfig } from '../lib/config.ts'
 import { closeSql, connect } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, run } from '../lib/run.ts'
+import { EXIT, flagsOf, run } from '../lib/run.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers } from './ground/servers.ts'
@@ -21,18 +20,11 @@ stored, after the group has joined.
 exit 0 all stored once · 1 not all, or not once`
 
 await run('bench', async () => {
-  const { values } = parseArgs({
-    options: {
-      readings: { type: 'string', default: '1000000' },
-      consumers: { type: 'string', default: '3' },
-      sensors: { type: 'string', default: '300' },
-      help: { type: 'boolean' },
-    },
+  const values = flagsOf(HELP, {
+    readings: { type: 'string', default: '1000000' },
+    consumers: { type: 'string', default: '3' },
+    sensors: { type: 'string', default: '300' },
   })
-  if (values.help) {
-    console.log(HELP)
-    return EXIT.ok
-  }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
   const servers = await benchServers('consumer', 3)

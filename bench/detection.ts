@@ -1,25 +1,24 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { detect } from '../lib/commands/detect.ts'
 import { adaptive, DEFAULT_ADAPTIVE_RULE, rarityOf } from '../lib/detect/adaptive.ts'
 import { parseMicrosAssumingUtc } from '../lib/time.ts'
+import { flagsOf } from '../lib/run.ts'
 import { machine } from './machine.ts'
 
-/**
- * How good the detectors are on public recordings: the Numenta benchmark, SKAB (a pump) and Tennessee Eastman (a
- * chemical plant), scored by outside scorers, with three rows beside each figure that know nothing: fixed limits, a
- * clock that looks at no sensor, and "beyond everything seen".
- *
- *   bun run bench detection [--data DIR] [--tools DIR]
- */
-const { values: given } = parseArgs({
-  options: {
-    data: { type: 'string', default: '../shared/data/open' },
-    tools: { type: 'string', default: '../shared/tools' },
-  },
+const HELP = `bun run bench detection: how good the detectors are on public recordings: the Numenta benchmark, SKAB (a pump) and Tennessee
+Eastman (a chemical plant), scored by outside scorers, with three rows beside each figure that know nothing: fixed limits, a
+clock that looks at no sensor, and "beyond everything seen"
+
+  --data DIR    the recordings (default ../shared/data/open)
+  --tools DIR   the scorers (default ../shared/tools)
+  --help        this text`
+
+const given = flagsOf(HELP, {
+  data: { type: 'string', default: '../shared/data/open' },
+  tools: { type: 'string', default: '../shared/tools' },
 })
 const work = mkdtempSync(join(tmpdir(), 'detection-'))
 

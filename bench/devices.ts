@@ -1,5 +1,4 @@
 import { heapStats } from 'bun:jsc'
-import { parseArgs } from 'node:util'
 import { bookOfFile } from '../lib/alarm/books.ts'
 import { parseBook } from '../lib/alarm/rulebook.ts'
 import { createRules } from '../lib/alarm/rules.ts'
@@ -8,6 +7,7 @@ import { DEVICE_TOPIC, readingsOf } from '../lib/device.ts'
 import { CHECKPOINT_VERSION, decodeCheckpoint, encodeCheckpoint } from '../lib/ingest/checkpoint.ts'
 import { createOutputs } from '../lib/ingest/outputs.ts'
 import { createProcessor, createState } from '../lib/ingest/partition.ts'
+import { flagsOf } from '../lib/run.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench devices: what one device (two sensors) costs a consumer that knows it: memory, without Kafka and PostgreSQL
@@ -20,18 +20,11 @@ const HELP = `bun run bench devices: what one device (two sensors) costs a consu
 live: objects and their buffers after a collection; resident: what the process has grown by, with what the collector
 has not given back. The checkpoint is one of all these devices, as if they stood in one partition.`
 
-const { values } = parseArgs({
-  options: {
-    devices: { type: 'string', default: '20000' },
-    readings: { type: 'string', default: '5' },
-    types: { type: 'boolean' },
-    help: { type: 'boolean' },
-  },
+const values = flagsOf(HELP, {
+  devices: { type: 'string', default: '20000' },
+  readings: { type: 'string', default: '5' },
+  types: { type: 'boolean' },
 })
-if (values.help) {
-  console.log(HELP)
-  process.exit(0)
-}
 const devices = Number(values.devices)
 const readings = Number(values.readings)
 const config = parseConfig({})

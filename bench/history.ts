@@ -1,12 +1,11 @@
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { parseConfig } from '../lib/config.ts'
 import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
 import { MONITOR_RUNTIME } from '../lib/local/plan.ts'
 import { freePorts } from '../lib/local/ports.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, run } from '../lib/run.ts'
+import { EXIT, flagsOf, run } from '../lib/run.ts'
 import { get, times, untilSensors } from './ground/asked.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
@@ -37,19 +36,12 @@ const QUESTIONS = {
 }
 
 await run('bench', async (signal) => {
-  const { values } = parseArgs({
-    options: {
-      stored: { type: 'string', default: '1000000,10000000,100000000' },
-      rate: { type: 'string', default: '500' },
-      readings: { type: 'string', default: '300000' },
-      consumers: { type: 'string', default: '3' },
-      help: { type: 'boolean' },
-    },
+  const values = flagsOf(HELP, {
+    stored: { type: 'string', default: '1000000,10000000,100000000' },
+    rate: { type: 'string', default: '500' },
+    readings: { type: 'string', default: '300000' },
+    consumers: { type: 'string', default: '3' },
   })
-  if (values.help) {
-    console.log(HELP)
-    return EXIT.ok
-  }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
   const rate = Number(values.rate)

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { parseConfig } from '../lib/config.ts'
 import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
@@ -8,7 +7,7 @@ import { createMissing, waitForCoordinator } from '../lib/kafka/topics.ts'
 import { freePorts } from '../lib/local/ports.ts'
 import { startTestRegistry } from '../lib/local/testbed.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, run, sleep } from '../lib/run.ts'
+import { EXIT, flagsOf, run, sleep } from '../lib/run.ts'
 import { readLedger } from '../lib/spool/ledger.ts'
 import { topicPlan } from '../lib/topics.ts'
 import { verify } from '../lib/verify/verify.ts'
@@ -38,19 +37,12 @@ other_work: processor cores that something else on this machine took meanwhile. 
 const warmUpMs = ({ devices, rate }: Settings) => Math.max(60_000, ((2 * devices) / rate) * 1000)
 
 await run('bench', async (signal) => {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: 'string', default: '60' },
-      rate: { type: 'string', default: '5000' },
-      devices: { type: 'string', default: '1000' },
-      consumers: { type: 'string', default: '3' },
-      help: { type: 'boolean' },
-    },
+  const values = flagsOf(HELP, {
+    seconds: { type: 'string', default: '60' },
+    rate: { type: 'string', default: '5000' },
+    devices: { type: 'string', default: '1000' },
+    consumers: { type: 'string', default: '3' },
   })
-  if (values.help) {
-    console.log(HELP)
-    return EXIT.ok
-  }
   log.configure({ level: 'ERROR', service: 'bench' })
   const settings = { seconds: +values.seconds, rate: +values.rate, consumers: +values.consumers }
   const before = machine()

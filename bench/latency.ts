@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../lib/config.ts'
 import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
@@ -7,7 +6,7 @@ import { clusterOf, kafkaClients } from '../lib/kafka/client.ts'
 import { partitionOf } from '../lib/kafka/partitioner.ts'
 import { log } from '../lib/log.ts'
 import { encodeFactoryMessage, type Reading } from '../lib/reading.ts'
-import { EXIT, run, sleep } from '../lib/run.ts'
+import { EXIT, flagsOf, run, sleep } from '../lib/run.ts'
 import { nowMicros } from '../lib/time.ts'
 import { atShare } from './ground/asked.ts'
 import { fill } from './ground/fill.ts'
@@ -34,18 +33,11 @@ const ALARM_EVERY_MS = 40
 const SEND_EVERY_MS = 5
 
 await run('bench', async () => {
-  const { values } = parseArgs({
-    options: {
-      rates: { type: 'string', default: '1000,5000' },
-      seconds: { type: 'string', default: '30' },
-      sensors: { type: 'string', default: '1000' },
-      help: { type: 'boolean' },
-    },
+  const values = flagsOf(HELP, {
+    rates: { type: 'string', default: '1000,5000' },
+    seconds: { type: 'string', default: '30' },
+    sensors: { type: 'string', default: '1000' },
   })
-  if (values.help) {
-    console.log(HELP)
-    return EXIT.ok
-  }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
   const servers = await benchServers('latency', 3)

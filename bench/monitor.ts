@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../lib/config.ts'
 import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
@@ -12,7 +11,7 @@ import { MONITOR_RUNTIME } from '../lib/local/plan.ts'
 import { freePorts } from '../lib/local/ports.ts'
 import { log } from '../lib/log.ts'
 import { encodeFactoryMessage, type Reading } from '../lib/reading.ts'
-import { EXIT, run, sleep } from '../lib/run.ts'
+import { EXIT, flagsOf, run, sleep } from '../lib/run.ts'
 import { openSpool, type Spool } from '../lib/spool/spool.ts'
 import { nowMicros } from '../lib/time.ts'
 import { topicPlan } from '../lib/topics.ts'
@@ -60,18 +59,11 @@ const PATHS = [
 const ALARM = /"alert_id":"[^"]+","timestamp":"[^"]+","sensor_id":"(probe-\d+)"/g
 
 await run('bench', async () => {
-  const { values } = parseArgs({
-    options: {
-      rate: { type: 'string', default: '5000' },
-      seconds: { type: 'string', default: '15' },
-      probes: { type: 'string', default: '200' },
-      help: { type: 'boolean' },
-    },
+  const values = flagsOf(HELP, {
+    rate: { type: 'string', default: '5000' },
+    seconds: { type: 'string', default: '15' },
+    probes: { type: 'string', default: '200' },
   })
-  if (values.help) {
-    console.log(HELP)
-    return EXIT.ok
-  }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
   const settings = {

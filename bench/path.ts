@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module'
-import { parseArgs } from 'node:util'
 import { bookOfFile } from '../lib/alarm/books.ts'
 import { parseBook } from '../lib/alarm/rulebook.ts'
 import { createRules, NO_RULES } from '../lib/alarm/rules.ts'
@@ -10,7 +9,7 @@ import { identityOf } from '../lib/ingest/identity.ts'
 import { createOutputs } from '../lib/ingest/outputs.ts'
 import { createProcessor, createState } from '../lib/ingest/partition.ts'
 import { walk, type PlainRecords } from '../lib/kafka/records.ts'
-import { EXIT } from '../lib/run.ts'
+import { flagsOf } from '../lib/run.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench path: what a reading costs between the fetched bytes and the rows for PostgreSQL, stage by stage, in
@@ -21,18 +20,11 @@ nanoseconds of this process's processor time; no Kafka, no database.
   --rounds N      default 5
   --help          this text`
 
-const { values } = parseArgs({
-  options: {
-    readings: { type: 'string', default: '300000' },
-    sensors: { type: 'string', default: '300' },
-    rounds: { type: 'string', default: '5' },
-    help: { type: 'boolean' },
-  },
+const values = flagsOf(HELP, {
+  readings: { type: 'string', default: '300000' },
+  sensors: { type: 'string', default: '300' },
+  rounds: { type: 'string', default: '5' },
 })
-if (values.help) {
-  console.log(HELP)
-  process.exit(EXIT.ok)
-}
 
 const require = createRequire(import.meta.url)
 const Record = require('kafkajs/src/protocol/recordBatch/record/v0')

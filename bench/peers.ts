@@ -1,11 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../lib/config.ts'
 import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, run, sleep } from '../lib/run.ts'
+import { EXIT, flagsOf, run, sleep } from '../lib/run.ts'
 import { ownDatabase } from './ground/database.ts'
 import { cpuSeconds } from './ground/cpu.ts'
 import { drain } from './ground/drain.ts'
@@ -47,21 +46,14 @@ interface Contestant {
 }
 
 await run('bench', async () => {
-  const { values } = parseArgs({
-    options: {
-      readings: { type: 'string', default: '500000' },
-      sensors: { type: 'string', default: '300' },
-      rounds: { type: 'string', default: '5' },
-      consumers: { type: 'string', default: '3' },
-      peers: { type: 'string', default: PEERS.map((peer) => peer.name).join(',') },
-      work: { type: 'string' },
-      help: { type: 'boolean' },
-    },
+  const values = flagsOf(HELP, {
+    readings: { type: 'string', default: '500000' },
+    sensors: { type: 'string', default: '300' },
+    rounds: { type: 'string', default: '5' },
+    consumers: { type: 'string', default: '3' },
+    peers: { type: 'string', default: PEERS.map((peer) => peer.name).join(',') },
+    work: { type: 'string' },
   })
-  if (values.help) {
-    console.log(HELP)
-    return EXIT.ok
-  }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
   const servers = await benchServers('peers', 1)

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { parseConfig } from '../lib/config.ts'
 import type { Measured } from '../lib/fleet/fleet.ts'
 import { createPlant, plantOptions } from '../lib/fleet/plant.ts'
@@ -12,7 +11,7 @@ import { createMissing } from '../lib/kafka/topics.ts'
 import { startReaper } from '../lib/local/reaper.ts'
 import { startTestKafka } from '../lib/local/testbed.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, run } from '../lib/run.ts'
+import { EXIT, flagsOf, run } from '../lib/run.ts'
 import { openSpool } from '../lib/spool/spool.ts'
 import { nowMicros } from '../lib/time.ts'
 import { topicPlan } from '../lib/topics.ts'
@@ -30,17 +29,10 @@ exit 0 all delivered · 1 not all arrived`
 const SENSORS_PER_TYPE = 200
 
 await run('bench', async () => {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: 'string', default: '20' },
-      batch: { type: 'string', default: '500' },
-      help: { type: 'boolean' },
-    },
+  const values = flagsOf(HELP, {
+    seconds: { type: 'string', default: '20' },
+    batch: { type: 'string', default: '500' },
   })
-  if (values.help) {
-    console.log(HELP)
-    return EXIT.ok
-  }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
   const dir = mkdtempSync(join(tmpdir(), 'bench-producer-'))

@@ -1,9 +1,8 @@
-import { parseArgs } from 'node:util'
 import { parseConfig } from '../lib/config.ts'
 import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, run } from '../lib/run.ts'
+import { EXIT, flagsOf, run } from '../lib/run.ts'
 import { ownDatabase } from './ground/database.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
@@ -29,19 +28,12 @@ interface Line {
 }
 
 await run('bench', async () => {
-  const { values } = parseArgs({
-    options: {
-      readings: { type: 'string', default: '1000000' },
-      sensors: { type: 'string', default: '1000,10000,100000' },
-      partitions: { type: 'string', default: '3,12,48' },
-      consumers: { type: 'string', default: '1,2,3' },
-      help: { type: 'boolean' },
-    },
+  const values = flagsOf(HELP, {
+    readings: { type: 'string', default: '1000000' },
+    sensors: { type: 'string', default: '1000,10000,100000' },
+    partitions: { type: 'string', default: '3,12,48' },
+    consumers: { type: 'string', default: '1,2,3' },
   })
-  if (values.help) {
-    console.log(HELP)
-    return EXIT.ok
-  }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
   const servers = await benchServers('scale', 1)

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { parseConfig, type Config } from '../lib/config.ts'
 import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
@@ -7,7 +6,7 @@ import { clusterView, kafkaClients } from '../lib/kafka/client.ts'
 import { waitForCoordinator } from '../lib/kafka/topics.ts'
 import { startTestSearch, startTestStorage } from '../lib/local/testbed.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, run, sleep } from '../lib/run.ts'
+import { EXIT, flagsOf, run, sleep } from '../lib/run.ts'
 import { elasticsearchOf, coldStorageOf, SINKS, type SinkName } from '../lib/sink/open.ts'
 import { groupOf } from '../lib/sink/sink.ts'
 import { fill } from './ground/fill.ts'
@@ -25,17 +24,10 @@ taken from the first partition that the sink has claimed until it has moved past
 exit 0 all are there, once · 1 not all, or not once`
 
 await run('bench', async () => {
-  const { values } = parseArgs({
-    options: {
-      readings: { type: 'string', default: '200000' },
-      sensors: { type: 'string', default: '300' },
-      help: { type: 'boolean' },
-    },
+  const values = flagsOf(HELP, {
+    readings: { type: 'string', default: '200000' },
+    sensors: { type: 'string', default: '300' },
   })
-  if (values.help) {
-    console.log(HELP)
-    return EXIT.ok
-  }
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
   const servers = await benchServers('sinks', 3)
