@@ -160,9 +160,10 @@ async function measure(config: Config, sql: Sql, { rate, round, seconds, sensors
         headers: { 'run-id': runId, seq: String(seq) },
       })
     }
-    send(beat++ % 3)
+    send(beat++ % waiting.length)
     await sleep(SEND_EVERY_MS)
   }
+  for (const partition of waiting.keys()) send(partition) // those whose turn would have come
   const until = performance.now() + 10_000
   while ([...expected.keys()].some((key) => !seen.has(key)) && performance.now() < until) await sleep(50)
   await watch.unlisten()

@@ -1,5 +1,6 @@
 import { equipment } from '../detect/equipment.ts'
 import { ask, type Database, type Transaction } from '../db/connect.ts'
+import { rollUp } from '../db/roll-up.ts'
 import { DEVICE_SECTION } from '../device.ts'
 import { log } from '../log.ts'
 import { sleep } from '../run.ts'
@@ -77,11 +78,7 @@ export async function watchMachines(options: MachineWatchOptions, signal?: Abort
 /** The end of the last complete minute. */
 async function completeUpTo({ sql }: Pick<Database, 'sql'>): Promise<Micros | null> {
   for (let step = 0; step < MOST_STEPS; step++) {
-    const [rolled] = await ask(
-      'roll up readings',
-      sql<{ behind: boolean }[]>`select behind from roll_up_readings('5 minutes', '10 seconds')`,
-    )
-    if (!rolled?.behind) break
+    if (!(await rollUp(sql))) break
   }
   const [row] = await ask(
     'ask which minutes are complete',

@@ -53,9 +53,9 @@ export function createDevices(options: DevicesOptions): Devices {
   const step = isLoad ? 1e6 / (options.rate as number) : (options.intervalMs * 1000) / count
   const digits = Math.max(4, String(count).length)
   const name = (i: number) => `${isLoad ? 'load-' : ''}device-${String(i + 1).padStart(digits, '0')}`
-  const devices = Array.from({ length: count }, (_, i) => ({ id: name(i), at: options.partitionOf(name(i)) }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ id }) => createDevice(id, options.seed, options.limits))
+  const ids = Array.from({ length: count }, (_, i) => name(i))
+  const inOrder = [...Map.groupBy(ids, options.partitionOf).values()].flat()
+  const devices = inOrder.map((id) => createDevice(id, options.seed, options.limits))
   const timeOf = (n: number): Micros => Math.floor(n * step)
   const firstFrom = (at: Micros) => Math.ceil(at / step)
   const told: unknown[] = []

@@ -1,3 +1,6 @@
+import type { Config } from '../config.ts'
+import { topicPlan } from '../topics.ts'
+
 /**
  * Which partition a key belongs to: as every Kafka client decides it by default (murmur2 of the key's bytes, sign bit
  * off, modulo the number of partitions), so that other producers put the same sensor into the same partition.
@@ -6,6 +9,13 @@
 export function partitionOf(key: string | Uint8Array, partitions: number): number {
   const bytes = typeof key === 'string' ? Buffer.from(key) : key
   return (murmur2(bytes) & 0x7fffffff) % partitions
+}
+
+/** Which partition of its topic a key goes to by the plan, whichever fleet runs. */
+export function plannedPartition(config: Config): (topic: string, key: string) => number {
+  const plan = topicPlan({ ...config, FLEET: 'all' })
+  const partitions = new Map(plan.map((t) => [t.topic, t.partitions]))
+  return (topic, key) => partitionOf(key, partitions.get(topic) ?? 1)
 }
 
 const SEED = 0x9747b28c

@@ -1,10 +1,10 @@
 import { ask, closeSql, connect } from '../db/connect.ts'
+import { rollUp } from '../db/roll-up.ts'
 import { log } from '../log.ts'
 import { sleep } from '../run.ts'
 
 /**
- * Keeps the roll-ups ten to fifteen seconds behind the readings, and catches up after any outage, five minutes of arrivals a
- * step. Any number of programs may do it: the database lets one work at a time.
+ * Keeps the roll-ups ten to fifteen seconds behind the readings, and catches up after any outage.
  */
 export async function keepRollups(url: string, keepDays: number, signal: AbortSignal): Promise<void> {
   const sql = connect(url, { name: 'roll-ups', role: 'monitor', max: 1, statementTimeoutMs: 60_000 })
@@ -13,14 +13,7 @@ export async function keepRollups(url: string, keepDays: number, signal: AbortSi
     while (!signal.aborted) {
       let behind = false
       try {
-        const [row] = await ask(
-          'roll up readings',
-          sql<
-            { behind: boolean }[]
-          >`select behind from roll_up_readings(${STRETCH}::interval, ${AT_LEAST}::interval)`,
-          65_000,
-        )
-        behind = row?.behind ?? false
+        behind = await rollUp(sql, 65_000)
         if (Date.now() - droppedAt > TIDY_EVERY_MS) {
           droppedAt = Date.now()
           const dropped = await ask(
@@ -39,7 +32,5 @@ export async function keepRollups(url: string, keepDays: number, signal: AbortSi
   }
 }
 
-const STRETCH = '5 minutes'
-const AT_LEAST = '10 seconds'
 const EVERY_MS = 5000
 const TIDY_EVERY_MS = 3_600_000

@@ -13,10 +13,9 @@ import { createPlant, plantOptions } from '../fleet/plant.ts'
 import { createReplay } from '../fleet/replay.ts'
 import { planSoda, readSodaPlan } from '../fleet/soda-plan.ts'
 import { createSoda } from '../fleet/soda.ts'
-import { partitionOf } from '../kafka/partitioner.ts'
+import { plannedPartition } from '../kafka/partitioner.ts'
 import { EXIT, Stop } from '../run.ts'
 import { parseMicrosAssumingUtc, type Micros } from '../time.ts'
-import { topicPlan } from '../topics.ts'
 
 export const HELP = `bun run producer.ts: measures, keeps on disk what it has accepted, and sends it to Kafka.
 
@@ -128,14 +127,14 @@ function chooseDevices(
   onEpisode: (episode: Episode) => void,
 ): Choice {
   const registry = createRegistry(config.SCHEMA_REGISTRY_URL)
-  const plan = topicPlan({ ...config, FLEET: 'iot' }).find((t) => t.topic === DEVICE_TOPIC)
+  const planned = plannedPartition(config)
   const devices = createDevices({
     seed: seedOf(flags, config),
     count: config.SENSOR_COUNT,
     intervalMs: config.SENSOR_INTERVAL,
     rate,
     limits: { maxTemperature: config.MAX_TEMPERATURE, minHumidity: config.MIN_HUMIDITY },
-    partitionOf: (deviceId) => partitionOf(deviceId, plan?.partitions ?? 1),
+    partitionOf: (deviceId) => planned(DEVICE_TOPIC, deviceId),
     writer: createWriter(DEVICE_TOPIC, schemaText('SensorReading'), registry),
     onEpisode,
   })

@@ -1,8 +1,8 @@
 import type { Config } from '../config.ts'
 import { log } from '../log.ts'
 import { clusterOf, kafkaClients } from '../kafka/client.ts'
-import { partitionOf } from '../kafka/partitioner.ts'
 import { startSender, type Sender } from '../kafka/send.ts'
+import { plannedPartition } from '../kafka/partitioner.ts'
 import { EXIT } from '../run.ts'
 import { openSpool, type Spool } from '../spool/spool.ts'
 import { topicPlan } from '../topics.ts'
@@ -40,14 +40,13 @@ export async function runProducer(
   let status: ProducerStatus = 'starting'
 
   const plan = topicPlan({ ...config, FLEET: 'all' }) // whichever fleet a flag chose
-  const partitions = new Map(plan.map((t) => [t.topic, t.partitions]))
   const spool = openSpool({
     directory: config.SPOOL_DIR,
     producerId,
     maxBytes: config.SPOOL_MAX_SIZE,
     whenFull: config.SPOOL_WHEN_FULL,
     ledgerMs: (config.READINGS_RETENTION_DAYS + LEDGER_EXTRA_DAYS) * 86_400_000,
-    partitionOf: (topic, key) => partitionOf(key, partitions.get(topic) ?? 1),
+    partitionOf: plannedPartition(config),
     onDropped: (count, topic, partition) => {
       const message = `The spool is full: ${count} of the oldest unsent messages of ${topic}/${partition} were given up (SPOOL_WHEN_FULL=drop-oldest)`
       log.warn('spool.dropped', { count, topic, partition })
