@@ -84,6 +84,8 @@ export function createDesk(parts: readonly Part[]): Desk {
   const grown = growing.map((part) => ({
     at: offsets.get(part) ?? 0,
     used: () => part.layout.used?.(stateAt(part)) ?? part.layout.size,
+    /** of what is being packed */
+    size: 0,
   }))
 
   return {
@@ -115,13 +117,15 @@ export function createDesk(parts: readonly Part[]): Desk {
     },
     pack(into) {
       let length = fixedEnd
-      for (const { used } of grown) length += LENGTH + used()
+      for (const one of grown) {
+        one.size = one.used()
+        length += LENGTH + one.size
+      }
       const fits = into !== null && into.length >= length
       const packed = fits ? into : Buffer.alloc(length + (grown.length > 0 ? SLACK : 0))
       bytes.copy(packed, 0, 0, fixedEnd)
       let to = fixedEnd
-      for (const { at, used } of grown) {
-        const size = used()
+      for (const { at, size } of grown) {
         packed.writeUInt32LE(size, to)
         bytes.copy(packed, to + LENGTH, at, at + size)
         to += LENGTH + size

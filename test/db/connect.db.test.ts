@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, spyOn, test } from 'bun:test'
 import { ask, closeSql, connect, copyIn, createDatabase, sqlState, type Sql } from '../../lib/db/connect.ts'
 import { createCopyBuffer, COPY_COLUMNS, type ReadingRow } from '../../lib/ingest/copy.ts'
 import { DeadlineError } from '../../lib/run.ts'
@@ -131,6 +131,16 @@ describe('copyIn()', () => {
         claimed_level as "claimedLevel", metadata::text as metadata
       from readings order by measured_at desc`
     expect([...stored]).toEqual(rows.map((r) => ({ ...r, metadata: r.metadata && '{"note": "°"}' })))
+  })
+
+  test('sends the rows from where they lie', async () => {
+    const bytes = copyOf(row)
+    const concat = spyOn(Buffer, 'concat')
+    await sql.begin((tx) => copyIn(tx, COPY, bytes))
+    const copied = concat.mock.calls.some(([buffers]) => buffers.includes(bytes))
+    concat.mockRestore()
+    expect(copied).toBe(false) // the library, unpatched, copies them behind the five bytes of their head
+    expect([...(await sql`select count(*) as n from readings`)]).toEqual([{ n: 1 }])
   })
 
   test('takes more rows than one buffer', async () => {

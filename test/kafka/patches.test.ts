@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 
 /** What our patches of the library answer for; red where `bun install` did not apply them. */
 const require = createRequire(import.meta.url)
+const Connection = require('kafkajs/src/network/connection')
 const RequestQueue = require('kafkajs/src/network/requestQueue')
 const createFetchManager = require('kafkajs/src/consumer/fetchManager')
 const groupMessagesPerPartition = require('kafkajs/src/producer/groupMessagesPerPartition')
@@ -156,4 +157,32 @@ test('a consumer that is stopped while its brokers change stops', async () => {
   longPoll.resolve([])
   await started
   expect(asked).toBeLessThan(3)
+})
+
+test('an answer that comes in pieces is put together once', () => {
+  const rows = 64
+  const answer = Buffer.alloc(4 + 4 + rows, 'x')
+  answer.writeInt32BE(4 + rows, 0)
+  answer.writeInt32BE(7, 4)
+  const answered: number[] = []
+  const connection = new Connection({
+    host: 'localhost',
+    port: 1,
+    logger: createLogger({ level: 0, logCreator: () => () => {} }),
+    socketFactory: () => null,
+    requestTimeout: 1000,
+  })
+  connection.requestQueue = {
+    fulfillRequest: (one: { correlationId: number; payload: Buffer }) =>
+      answered.push(one.correlationId, one.payload.length),
+  }
+  const concat = spyOn(Buffer, 'concat')
+  for (let n = 0; n < 3; n++) {
+    connection.processData(answer.subarray(0, 30))
+    connection.processData(answer.subarray(30))
+  }
+  const joined = concat.mock.calls.length
+  concat.mockRestore()
+  expect(answered).toEqual([7, rows, 7, rows, 7, rows])
+  expect(joined).toBe(3) // unpatched 5: an empty rest of the answer before was joined to the first piece
 })
