@@ -664,6 +664,7 @@ CREATE OR REPLACE FUNCTION public.add_to_roll_ups(stretch interval, OUT rolled_u
  SET enable_seqscan TO 'off'
  SET max_parallel_workers_per_gather TO '0'
  SET work_mem TO '32MB'
+ SET enable_sort TO 'off'
 AS $function$
 declare
   start_at timestamptz;

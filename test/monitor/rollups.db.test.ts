@@ -134,6 +134,23 @@ describe('roll_up_readings()', () => {
     expect((await pagesRead()) - before).toBeLessThan(200)
     expect((await minutes()).at(-1)).toMatchObject({ readings: 1, total: 8 })
   })
+  test('a hash of the groups is kept, the readings are not sorted on disk', async () => {
+    const spilled = async () => {
+      await sql`select pg_stat_force_next_flush()`
+      const [row] = await sql<
+        { n: number }[]
+      >`select temp_bytes::float8 as n from pg_stat_database where datname = current_database()`
+      return row!.n
+    }
+    await sql`alter function add_to_roll_ups(interval) set work_mem = '256kB'`
+    await sql`insert into readings (measured_at, value, "offset", sensor_key, quality, partition, topic_key, level)
+      select timestamptz '2026-03-04T00:00:00Z' + n * interval '1 ms', 1, n, 1, 1, 0, 1, 0 from generate_series(1, 50000) n`
+    const before = await spilled()
+    await rollUp()
+    expect((await spilled()) - before).toBe(0)
+    expect((await minutes()).at(-1)).toMatchObject({ readings: 50000 })
+    await sql`alter function add_to_roll_ups(interval) set work_mem = '32MB'`
+  })
   test('minutes go by whole months, hours and days stay', async () => {
     const dropped = await sql<{ name: string }[]>`select drop_old_rollups(400) as name`
     expect(dropped.map((d) => d.name)).toEqual(['readings_1m_201307'])
