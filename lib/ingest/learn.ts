@@ -1,5 +1,5 @@
 import { LEVELS, type Identity, type Reading } from '../reading.ts'
-import { COUNT, LEVEL, QUALITY, read, readHead, readValue, TIME, VALUE, type Form } from './form.ts'
+import { COUNT, LEVEL, QUALITY, read, readHead, readValue, TIME, VALUE, viewOf, type Form } from './form.ts'
 
 /** Larger messages have metadata worth looking at, and would fill the memory with forms. */
 const MAX_FORM_BYTES = 2048
@@ -29,10 +29,10 @@ export function learnForm(
   }
   fixed.push(text.slice(end))
   const form = {
-    text: Buffer.from(fixed.join(''), 'latin1'),
+    text: viewOf(Buffer.from(fixed.join(''), 'latin1')),
     holes: Int32Array.from(at),
     kinds: Uint8Array.from(holes, (hole) => hole.kind),
-    head,
+    head: viewOf(head),
     identified: identity !== null,
   }
   const isRead = readHead(form, headers, 0, headers.length) && readValue(form, value, 0, value.length)
