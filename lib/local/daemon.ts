@@ -70,7 +70,7 @@ await run('supervisor', async (signal) => {
       '/hold': (request, bun) => {
         bun.timeout(request, 0)
         holders++
-        return held(request.signal, () => {
+        return held(AbortSignal.any([request.signal, over.signal]), () => {
           holders--
           if (holders === 0 && !over.signal.aborted) {
             log.warn('supervisor.let_go', { meaning: 'the terminal that held the stack has gone' })
@@ -100,23 +100,28 @@ function refusal(error: unknown): Response {
   return new Response(message, { status: 500, headers: { 'exit-code': String(code) } })
 }
 
-/** A response that lasts as long as its reader. */
-function held(reader: AbortSignal, onGone: () => void): Response {
+/** A response that lasts as long as its reader, or until all is over: the server ends when its last answer has. */
+function held(end: AbortSignal, onGone: () => void): Response {
   let beat: Timer | undefined
   let open = true
-  const close = () => {
+  const gone = () => {
     if (!open) return
     open = false
     clearInterval(beat)
     onGone()
   }
-  reader.addEventListener('abort', close, { once: true })
   const body = new ReadableStream({
     start(controller) {
       controller.enqueue('held\n')
       beat = setInterval(() => controller.enqueue('.\n'), BEAT_MS)
+      const close = () => {
+        if (open) controller.close()
+        gone()
+      }
+      if (end.aborted) close()
+      else end.addEventListener('abort', close, { once: true })
     },
-    cancel: close,
+    cancel: gone,
   })
   return new Response(body)
 }

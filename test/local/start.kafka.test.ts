@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { listenersOn } from '../../lib/local/ports.ts'
+import { identify } from '../../lib/local/process.ts'
 import { endRecorded, livingRecords } from '../../lib/local/record.ts'
 import { STACK_MS } from '../stack.ts'
 
@@ -79,6 +80,20 @@ test(
   2 * STACK_MS,
 )
 
+test(
+  'a stack that a terminal holds can be stopped from another: supervisor and start end, and start works again',
+  async () => {
+    const holder = spawn('start')
+    expect(await untilSaid(holder.stderr, 'processes up')).toContain('processes up')
+    const { pid } = await status()
+    expect((await run('stop')).code).toBe(0)
+    expect(await Promise.race([holder.exited, Bun.sleep(10_000)])).toBe(0)
+    expect(identify(pid)).toBeNull()
+    expect((await run('stop')).stderr).toContain('nothing is running')
+  },
+  2 * STACK_MS,
+)
+
 test('start names the stranger that holds a port, and touches nothing', async () => {
   using _stranger = Bun.serve({ hostname: '127.0.0.1', port: 9094 + offset, fetch: () => new Response() })
   const { code, stderr } = await run('start', '--detach')
@@ -112,9 +127,28 @@ test.each([
 })
 
 async function run(name: string, ...rest: (string | Record<string, string>)[]) {
+  const child = spawn(name, ...rest)
+  const [stdout, stderr] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ])
+  return { code: await child.exited, stdout, stderr }
+}
+
+/** What it had said by then, or, where it never said so, in all. */
+async function untilSaid(stream: ReadableStream<Uint8Array>, words: string): Promise<string> {
+  let said = ''
+  for await (const bytes of stream) {
+    said += new TextDecoder().decode(bytes)
+    if (said.includes(words)) break
+  }
+  return said
+}
+
+function spawn(name: string, ...rest: (string | Record<string, string>)[]) {
   const words = rest.filter((one) => typeof one === 'string')
   const env = Object.assign({}, ...rest.filter((one) => typeof one === 'object')) as Record<string, string>
-  const child = Bun.spawn([process.execPath, 'run', join(ROOT, `lib/commands/${name}.ts`), ...words], {
+  return Bun.spawn([process.execPath, 'run', join(ROOT, `lib/commands/${name}.ts`), ...words], {
     cwd: ROOT,
     env: {
       PATH: process.env.PATH,
@@ -127,11 +161,6 @@ async function run(name: string, ...rest: (string | Record<string, string>)[]) {
     stdout: 'pipe',
     stderr: 'pipe',
   })
-  const [stdout, stderr] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  return { code: await child.exited, stdout, stderr }
 }
 
 async function status() {
