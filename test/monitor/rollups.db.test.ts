@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
+import { rollUp as stepOfRollUps } from '../../lib/db/roll-up.ts'
 import { database, STACK_MS } from '../stack.ts'
 
+let url: string
 let sql: Sql
 let other: Sql
 beforeAll(async () => {
-  const { url } = await database()
+  url = (await database()).url
   sql = connect(url, { name: 'test', max: 1 })
   other = connect(url, { name: 'test-other', max: 1 })
   await sql`insert into sensors (sensor_id, sensor_type, unit, factory_section, machine_id, zone) values ('s1', 'temperature', '°C', 'p', 'm', 'z')`
@@ -151,6 +153,29 @@ describe('roll_up_readings()', () => {
     expect((await minutes()).at(-1)).toMatchObject({ readings: 50000 })
     await sql`alter function add_to_roll_ups(interval) set work_mem = '32MB'`
   })
+  test(
+    'a step that takes longer than a statement may is tried in smaller ones until it has caught up',
+    async () => {
+      const [start] = await sql<{ n: number }[]>`select count(*)::integer as n from readings_1m`
+      await sql`delete from readings` // of the tests before, which would be added again
+      await sql`update rollup_progress set rolled_up_to = now() - interval '298 seconds'`
+      await sql`insert into readings (received_at, measured_at, value, "offset", sensor_key, quality, partition, topic_key, level)
+      select now() - n * interval '1 second', timestamptz '2026-03-05T00:00:00Z' + n * interval '1 minute', 1, n, 1, 1, 0, 1, 0
+      from generate_series(1, 290) n`
+      await sql`create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.01); return new; end'`
+      await sql`create trigger slow before insert on readings_1m for each row execute function slow()`
+      const hasty = connect(url, { name: 'hasty', max: 1, statementTimeoutMs: 1000 })
+      const steps: boolean[] = []
+      // five minutes take three seconds here, half of that still more than one
+      while (steps.length < 30 && (steps.at(-1) ?? true)) steps.push(await stepOfRollUps(hasty))
+      await closeSql(hasty)
+      await sql`drop trigger slow on readings_1m`
+      expect(steps.length).toBeGreaterThan(4)
+      const [end] = await sql<{ n: number }[]>`select count(*)::integer as n from readings_1m`
+      expect(end!.n - start!.n).toBeGreaterThanOrEqual(280) // the last ten seconds are not worth a look yet
+    },
+    STACK_MS,
+  )
   test('minutes go by whole months, hours and days stay', async () => {
     const dropped = await sql<{ name: string }[]>`select drop_old_rollups(400) as name`
     expect(dropped.map((d) => d.name)).toEqual(['readings_1m_201307'])
