@@ -25,14 +25,21 @@ export interface Sources {
 export async function collect(sources: Sources): Promise<Evidence> {
   const sql = openDatabase(sources.database)
   try {
-    await untilSettled(sql, () => endsOf(sources), sources.settleMs)
-    const { log, alerts, ends } = await dumpTopics(sources.brokers, sources)
+    const until = Date.now() + sources.settleMs
+    let topics, tables
+    do {
+      await untilSettled(sql, () => endsOf(sources), until - Date.now())
+      topics = await dumpTopics(sources.brokers, sources)
+      tables = await dumpTables(sql)
+      // where an alarm's wait has ended between the two, one tells of what the other has not: both are taken again
+    } while (tables.unsent > 0 && Date.now() < until)
+    const { log, alerts, ends } = topics
     return {
       ...readLedger(sources.ledger, sources.runs),
       log,
       alerts,
       ends,
-      tables: await dumpTables(sql),
+      tables,
       texts: textsOf(sources),
       secrets: sources.secrets,
     }
