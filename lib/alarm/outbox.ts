@@ -60,6 +60,9 @@ export function outboxRelay(
   return {
     name: 'outbox',
     channel: 'outbox',
+    async waits() {
+      return (await database.sql`select from outbox where sent_at is null limit 1`).length > 0
+    },
     async page(tx) {
       const waits = events?.isReady() ? '' : DEVICE_ALERT_TOPIC
       if (events && waits) await askFor(tx, events)

@@ -13,6 +13,8 @@ export interface Relay {
   name: string
   /** what writers notify on; a missed wake-up is made good by polling */
   channel: string
+  /** does anything wait? One question where mostly nothing does; a page is a transaction of four */
+  waits(): Promise<boolean>
   /** sends one page inside the transaction that marks it; true: there may be more */
   page(tx: Transaction): Promise<boolean>
   /** now and then, between pages */
@@ -35,15 +37,21 @@ const TIDY_EVERY_MS = 600_000
 export async function runRelay(database: Database, relay: Relay, signal: AbortSignal): Promise<void> {
   let wake = () => {}
   let tidiedAt = 0
-  const listening = listen(database, relay, () => wake())
+  let isTold = false // that something waits: then it need not be asked
+  const listening = listen(database, relay, () => {
+    isTold = true
+    wake()
+  })
   while (!signal.aborted) {
     try {
-      const more = await relayPage(database, relay)
+      const waits = isTold || (await ask(`ask what waits for relay ${relay.name}`, relay.waits()))
+      isTold = false
+      if (waits && (await relayPage(database, relay))) isTold = true
       if (relay.tidy && Date.now() - tidiedAt > TIDY_EVERY_MS) {
         tidiedAt = Date.now()
         await relay.tidy()
       }
-      if (more) continue
+      if (isTold) continue
       await Promise.race([sleep(POLL_MS, signal), new Promise<void>((resolve) => (wake = resolve))])
     } catch (error) {
       if (signal.aborted) break

@@ -32,6 +32,10 @@ import { createWorker, type Worker } from './worker.ts'
 
 /** fetches end at least twice a second: an older one means that the brokers do not answer */
 const FETCH_FRESH_MS = 3000
+/** how often partitions look at the time; every so many times a report is written, and offsets are committed */
+const TICK_MS = 1000
+const BEAT_TICKS = 2
+const COMMIT_TICKS = 5
 /** a claim takes a tenth of a second; one that takes this long is told */
 const CLAIM_MS = 3000
 
@@ -180,8 +184,8 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     let before = { processed: 0, at: performance.now() }
     let perSecond = 0
     let committing = false
-    for (let round = 0; !until.aborted; round++) {
-      await sleep(1000, until)
+    for (let round = 1; !until.aborted; round++) {
+      await sleep(TICK_MS, until)
       for (const worker of workers.values()) worker.tick()
       const processed = totalProcessed()
       const elapsed = (performance.now() - before.at) / 1000
@@ -189,9 +193,9 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       before = { processed, at: performance.now() }
       const status = statusOf()
       if (status !== 'paused') touchAlive(config.ALIVE_FILE)
-      await health.report(reportOf(status, perSecond))
+      if (round % BEAT_TICKS === 0) await health.report(reportOf(status, perSecond))
       // Not awaited: a frozen coordinator must not keep us from saying that we are alive.
-      if (round % 5 === 4 && !committing) {
+      if (round % COMMIT_TICKS === 0 && !committing) {
         committing = true
         void group.commit(committable()).finally(() => (committing = false))
       }
@@ -260,7 +264,11 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     })
     const relays = Promise.all([
       runRelay(relayDatabase, outbox, reporting.signal),
-      runRelay(relayDatabase, deadLetterRelay(letters.publish, config.CONSUMER_GROUP), reporting.signal),
+      runRelay(
+        relayDatabase,
+        deadLetterRelay(relayDatabase, letters.publish, config.CONSUMER_GROUP),
+        reporting.signal,
+      ),
     ])
     const care = Promise.all([
       books.follow(reporting.signal),

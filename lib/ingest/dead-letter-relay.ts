@@ -1,5 +1,5 @@
 import type { Publish, Relay, RelayMessage } from '../alarm/relay.ts'
-import type { Transaction } from '../db/connect.ts'
+import type { Database, Transaction } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { asRead, type KeptHeaders } from './headers.ts'
 
@@ -28,7 +28,7 @@ const AGAIN_MS = 10_000
 /** together in one send; a larger one goes alone */
 const SEND_BYTES = 256 * 1024
 
-export function deadLetterRelay(publish: Publish, group: string): Relay {
+export function deadLetterRelay(database: Pick<Database, 'sql'>, publish: Publish, group: string): Relay {
   const away = new Map<string, number>()
 
   async function send(tx: Transaction, topic: string, letters: readonly Letter[]): Promise<void> {
@@ -46,6 +46,11 @@ export function deadLetterRelay(publish: Publish, group: string): Relay {
   return {
     name: 'dead letters',
     channel: 'dead_letters',
+    async waits() {
+      const one = await database.sql`
+        select from dead_letters where relayed_at is null and "offset" is not null limit 1`
+      return one.length > 0
+    },
     async page(tx) {
       for (const [topic, until] of away) if (until < Date.now()) away.delete(topic)
       const letters = await tx<Letter[]>`

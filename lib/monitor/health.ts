@@ -15,7 +15,7 @@ export type ProducerStatus =
 
 const GOODBYES = new Set(['stopped', 'finished', 'failed'])
 
-/** Without a connection two missed heartbeats are enough: a killed process loses its connections at once. */
+/** Without a connection one missed heartbeat is enough: a killed process loses its connections at once. */
 const LOST_AFTER_S = 2
 
 export function statusByAge<T extends string>(
