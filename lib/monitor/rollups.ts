@@ -23,7 +23,7 @@ export async function keepRollups(url: string, keepDays: number, signal: AbortSi
           if (dropped.length > 0) log.info('rollups.dropped', { names: dropped.map((d) => d.name) })
         }
       } catch (error) {
-        log.debug('rollups.not_kept', { error })
+        if (!signal.aborted) log.warn('rollups.not_kept', { error })
       }
       await sleep(behind ? 20 : EVERY_MS, signal)
     }
