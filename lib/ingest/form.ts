@@ -9,13 +9,15 @@ import { parseMicros, type Micros } from '../time.ts'
  * there. Everything else is theirs to judge.
  */
 export interface Form {
-  /** the message's fixed bytes, without what stands in the holes */
-  readonly text: DataView
-  /** where in `text` each hole lies, ascending, and what stands there */
-  readonly holes: Int32Array
+  /** what stands in each hole, in their order */
   readonly kinds: Uint8Array
-  /** fixed bytes of the headers up to the value of `seq`; all of them where the message has no identity */
-  readonly head: DataView
+  /** lengths of what is fixed: before the first hole, between holes, behind the last */
+  readonly spans: Int32Array
+  /** the bytes of the spans, four in a word; see wordsOf() */
+  readonly words: Int32Array
+  /** the same of the headers up to the value of `seq`; of all of them where the message has no identity */
+  readonly headSpan: number
+  readonly headWords: Int32Array
   readonly identified: boolean
 }
 
@@ -39,9 +41,10 @@ export const QUALITY = 3
 export const COUNT = 4
 
 /** True where the headers are of this form: then `read.seq` is known. */
-export function readHead({ head, identified }: Form, bytes: Uint8Array, from: number, to: number): boolean {
-  let at = from + head.byteLength
-  if (!isSame(viewOf(bytes), from, to, head, 0, head.byteLength)) return false
+export function readHead(form: Form, bytes: Uint8Array, from: number, to: number): boolean {
+  const { headSpan, headWords, identified } = form
+  if (!isSame(viewOf(bytes), from, to, headWords, 0, headSpan)) return false
+  let at = from + headSpan
   read.seq = 0
   if (!identified) return at === to
   const zigzag = bytes[at++] as number // of one byte, and odd only below zero
@@ -52,17 +55,17 @@ export function readHead({ head, identified }: Form, bytes: Uint8Array, from: nu
 
 /** True where the value is of this form: then the rest of `read` is known. */
 export function readValue(form: Form, bytes: Buffer, from: number, to: number): boolean {
-  const { text, holes, kinds } = form
+  const { kinds, spans, words } = form
   const view = viewOf(bytes)
   let at = from
-  let place = 0
+  let word = 0
   read.claimed = -1
   read.quality = 1
-  for (let i = 0; i < holes.length; i++) {
-    const hole = holes[i] as number
-    if (!isSame(view, at, to, text, place, hole)) return false
-    at += hole - place
-    place = hole
+  for (let i = 0; i < kinds.length; i++) {
+    const span = spans[i] as number
+    if (!isSame(view, at, to, words, word, span)) return false
+    at += span
+    word += wordsIn(span)
     const kind = kinds[i]
     if (kind === TIME) {
       const time = timeAt(bytes, at)
@@ -85,26 +88,54 @@ export function readValue(form: Form, bytes: Buffer, from: number, to: number): 
       }
     }
   }
-  const rest = text.byteLength - place
-  return at + rest === to && isSame(view, at, to, text, place, text.byteLength)
+  const last = spans[kinds.length] as number
+  return at + last === to && isSame(view, at, to, words, word, last)
 }
 
-/** Whether this part of the text stands at `at`, before `to`. Four bytes at a time: a native comparison costs a call. */
-function isSame(view: DataView, at: number, to: number, text: DataView, from: number, end: number): boolean {
-  if (at + end - from > to) return false
-  while (from + 4 <= end) {
-    if (view.getInt32(at, true) !== text.getInt32(from, true)) return false
+/**
+ * Whether the span that begins with this word stands at `at`, before `to`. Four bytes at a time: a native comparison
+ * costs a call. Words, because a view for each of a hundred thousand sensors would be an object, and a buffer that the
+ * collector has to look after.
+ */
+function isSame(
+  view: DataView,
+  at: number,
+  to: number,
+  words: Int32Array,
+  word: number,
+  span: number,
+): boolean {
+  if (at + span > to) return false
+  const whole = at + (span & ~3)
+  while (at < whole) {
+    if (view.getInt32(at, true) !== words[word++]) return false
     at += 4
-    from += 4
   }
-  while (from < end) if (view.getUint8(at++) !== text.getUint8(from++)) return false
+  const last = words[word] as number
+  for (let i = 0; i < (span & 3); i++) if (view.getUint8(at + i) !== ((last >> (8 * i)) & 0xff)) return false
   return true
+}
+
+const wordsIn = (span: number) => (span + 3) >> 2
+
+/** The bytes of spans, each from a word of its own on, the first in the lowest bits; what a last word lacks is 0. */
+export function wordsOf(spans: readonly Uint8Array[]): Int32Array {
+  const words = new Int32Array(spans.reduce((sum, span) => sum + wordsIn(span.length), 0))
+  let word = 0
+  for (const span of spans) {
+    for (const [i, byte] of span.entries()) {
+      const at = word + (i >> 2)
+      words[at] = (words[at] ?? 0) | (byte << (8 * (i & 3)))
+    }
+    word += wordsIn(span.length)
+  }
+  return words
 }
 
 /** of the bytes last asked for: thousands of messages lie in the same */
 let viewed: { bytes: Uint8Array; view: DataView } | null = null
 
-export function viewOf(bytes: Uint8Array): DataView {
+function viewOf(bytes: Uint8Array): DataView {
   if (viewed?.bytes !== bytes)
     viewed = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
   return viewed.view

@@ -1,5 +1,5 @@
 import { LEVELS, type Identity, type Reading } from '../reading.ts'
-import { COUNT, LEVEL, QUALITY, read, readHead, readValue, TIME, VALUE, viewOf, type Form } from './form.ts'
+import { COUNT, LEVEL, QUALITY, read, readHead, readValue, TIME, VALUE, wordsOf, type Form } from './form.ts'
 
 /** Larger messages have metadata worth looking at, and would fill the memory with forms. */
 const MAX_FORM_BYTES = 2048
@@ -15,24 +15,21 @@ export function learnForm(
   // one character a byte: places in the text are places in the bytes
   const text = value.toString('latin1')
   const holes = holesOf(text)
-  const head = identity ? headOf(headers, identity) : Uint8Array.from(headers)
+  const head = identity ? headOf(headers, identity) : headers
   if (!holes || !head) return null
-  const fixed: string[] = []
-  const at: number[] = []
+  const fixed: Buffer[] = []
   let end = 0
-  let length = 0
   for (const hole of holes) {
-    fixed.push(text.slice(end, hole.from))
-    length += hole.from - end
-    at.push(length)
+    fixed.push(value.subarray(end, hole.from))
     end = hole.to
   }
-  fixed.push(text.slice(end))
+  fixed.push(value.subarray(end))
   const form = {
-    text: viewOf(Buffer.from(fixed.join(''), 'latin1')),
-    holes: Int32Array.from(at),
     kinds: Uint8Array.from(holes, (hole) => hole.kind),
-    head: viewOf(head),
+    spans: Int32Array.from(fixed, (span) => span.length),
+    words: wordsOf(fixed),
+    headSpan: head.length,
+    headWords: wordsOf([head]),
     identified: identity !== null,
   }
   const isRead = readHead(form, headers, 0, headers.length) && readValue(form, value, 0, value.length)
@@ -136,7 +133,7 @@ function headOf(headers: Buffer, identity: Identity): Uint8Array | null {
     at = value + 1 + lengthAt(headers, value)
   }
   const isSeq = name === 'seq' && headers.toString('latin1', value + 1) === String(identity.seq)
-  return isSeq && at === headers.length ? Uint8Array.from(headers.subarray(0, value)) : null
+  return isSeq && at === headers.length ? headers.subarray(0, value) : null
 }
 
 /** A zigzag varint of one byte, as short names and values have; NaN for others, which leads nowhere. */
