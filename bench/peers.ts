@@ -23,6 +23,7 @@ A peer whose tools are missing is left out, with a word. fsync on; one broker, t
   --rounds N      default 5; one more before them warms up and is not counted
   --consumers N   of ours: default 3
   --peers A,B     default all: ${PEERS.map((peer) => peer.name).join(', ')}
+  --indexed       the peers' table has the product's index, too (BRIN of time)
   --work DIR      where peers are built, to be kept between runs (default: a temporary folder)
   --help          this text
 
@@ -31,6 +32,7 @@ exit 0 every figure is sound · 1 one is void`
 /** "transfer" is the whole consumer with an empty rule book: validation, identity, order and exactly-once stay on. */
 const NO_RULES = 'groups: { sensors: 3, window: 60s }\nrules: []\n'
 const COLUMNS = `sensor_id text, sensor_type text, measured_at timestamptz, value float8, alert_level text, partition int, log_offset bigint`
+const INDEX = 'create index on peer_readings using brin (measured_at) with (pages_per_range = 16)'
 const RUN_MS = 120_000
 const QUIET_MS = 1500
 
@@ -52,6 +54,7 @@ await run('bench', async () => {
     rounds: { type: 'string', default: '5' },
     consumers: { type: 'string', default: '3' },
     peers: { type: 'string', default: PEERS.map((peer) => peer.name).join(',') },
+    indexed: { type: 'boolean', default: false },
     work: { type: 'string' },
   })
   log.configure({ level: 'WARN', service: 'bench' })
@@ -71,7 +74,15 @@ await run('bench', async () => {
     const config = parseConfig(env)
     const filled = await fill(config, { readings: Number(values.readings), sensors: Number(values.sensors) })
     const pids = { postgres: servers.postgres.pid, kafka: servers.kafka.nodes[0]?.pid ?? 0 }
-    const ground: Ground = { admin, config, env, filled, servers: pids, consumers: Number(values.consumers) }
+    const ground: Ground = {
+      admin,
+      config,
+      env,
+      filled,
+      servers: pids,
+      consumers: Number(values.consumers),
+      indexed: values.indexed,
+    }
     const noRules = { RULES_FILE: join(dir, 'no-rules.yaml') }
     const contestants: Contestant[] = [
       { name: 'ours: everything', run: (round) => ours(ground, `all${round}`, {}) },
@@ -96,6 +107,7 @@ await run('bench', async () => {
             consumers: ground.consumers,
             brokers: 1,
             partitions: 3,
+            indexed: ground.indexed,
           },
           machine: before,
         },
@@ -119,6 +131,7 @@ interface Ground {
   filled: Filled
   servers: { postgres: number; kafka: number }
   consumers: number
+  indexed: boolean
 }
 
 async function ready(peers: readonly Peer[], work: string): Promise<Peer[]> {
@@ -175,6 +188,7 @@ async function theirs(ground: Ground, peer: Peer, round: number, work: string): 
   const readings = Math.min(peer.most ?? Infinity, ground.filled.readings)
   return ownDatabase(ground.admin, ground.env.DATABASE_URL, name.replaceAll('-', '_'), async (url, sql) => {
     await sql.unsafe(`create table peer_readings (${COLUMNS})`)
+    if (ground.indexed) await sql.unsafe(INDEX)
     const used = spent(ground)
     const { username, password, host, pathname } = new URL(url)
     const child = Bun.spawn(peer.command(work), {
