@@ -17,7 +17,7 @@ folder; PORT_OFFSET moves every port, as with bun start.
   --help         this text
 
 of_a_core: shares in percent. "ours" are the Bun processes: the plant, consumers, monitor, and the supervisor that keeps them.
-other_work: processor cores that something else on this machine took meanwhile. exit 0 measured · 1 the stack did not start`
+other_work: processor cores that something else on this machine took meanwhile. exit 0 measured · 1 the stack did not start, or Ctrl-C`
 
 await run('bench', async (signal) => {
   const values = flagsOf(HELP, {
@@ -33,6 +33,7 @@ await run('bench', async (signal) => {
     const again = await start(dir)
     await sleep(settings.after * 1000, signal)
     const figures = await measure(again.status, settings.seconds, signal)
+    if (signal.aborted) return EXIT.fault // a minute that was cut short says nothing
     const start_seconds = { new_data: fresh.seconds, again: again.seconds }
     console.log(
       JSON.stringify({ bench: 'idle', start_seconds, ...figures, settings, machine: before }, null, 2),
