@@ -4,7 +4,7 @@ import { log } from './log.ts'
 let warned = false
 
 /**
- * Touches ALIVE_FILE. A program calls this every second or two while it makes progress, so the age of the file tells a
+ * Touches ALIVE_FILE. A program calls this once a second while it makes progress, so the age of the file tells a
  * container's health check more than a process that is merely up. Never stops the program.
  */
 export function touchAlive(file: string | undefined): void {

@@ -277,7 +277,7 @@ export const environment = z.object({
   ALIVE_FILE: about(
     text.optional(),
     'Logs',
-    'Touched every second or two while the process makes progress: its age is the health of a container',
+    'Touched every second while the process makes progress: its age is the health of a container',
   ),
 })
 

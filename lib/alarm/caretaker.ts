@@ -22,7 +22,7 @@ export interface CaretakerOptions {
 export const PRODUCER_RULE = 'producer.down'
 const EVERY_MS = 2000
 const BACKOFF_MS = 5000
-/** five beats of a producer's report */
+/** ten beats of a producer's report */
 const DOWN_AFTER = '10 seconds'
 /** who has been gone for longer than this when we first look has been taken away, not failed */
 const FORGOTTEN_AFTER = '10 minutes'
@@ -141,7 +141,7 @@ function backProducers(sql: Sql) {
     select a.alert_id from alerts a left join producer_health p on p.producer_id = a.sensor_id
     where a.active and a.rule_id = ${PRODUCER_RULE}
       and (p.producer_id is null or p.status = 'finished'
-        or p.last_heartbeat > now() - interval '5 seconds' and p.status not in ('stopped', 'failed'))`
+        or p.last_heartbeat > now() - interval '3 seconds' and p.status not in ('stopped', 'failed'))`
 }
 
 async function raiseProducers({ database, consumerId, alertTopic }: CaretakerOptions): Promise<void> {

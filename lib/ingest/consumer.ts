@@ -32,10 +32,9 @@ import { createWorker, type Worker } from './worker.ts'
 
 /** fetches end at least twice a second: an older one means that the brokers do not answer */
 const FETCH_FRESH_MS = 3000
-/** how often partitions look at the time; every so many times a report is written, and offsets are committed */
-const TICK_MS = 1000
-const BEAT_TICKS = 2
-const COMMIT_TICKS = 5
+/** how often partitions look at the time and a report is written; every so many times offsets are committed */
+const BEAT_MS = 1000
+const COMMIT_BEATS = 5
 /** a claim takes a tenth of a second; one that takes this long is told */
 const CLAIM_MS = 3000
 
@@ -185,7 +184,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     let perSecond = 0
     let committing = false
     for (let round = 1; !until.aborted; round++) {
-      await sleep(TICK_MS, until)
+      await sleep(BEAT_MS, until)
       for (const worker of workers.values()) worker.tick()
       const processed = totalProcessed()
       const elapsed = (performance.now() - before.at) / 1000
@@ -193,9 +192,9 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       before = { processed, at: performance.now() }
       const status = statusOf()
       if (status !== 'paused') touchAlive(config.ALIVE_FILE)
-      if (round % BEAT_TICKS === 0) await health.report(reportOf(status, perSecond))
+      await health.report(reportOf(status, perSecond))
       // Not awaited: a frozen coordinator must not keep us from saying that we are alive.
-      if (round % COMMIT_TICKS === 0 && !committing) {
+      if (round % COMMIT_BEATS === 0 && !committing) {
         committing = true
         void group.commit(committable()).finally(() => (committing = false))
       }

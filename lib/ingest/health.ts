@@ -3,7 +3,7 @@ import { ask, type Database } from '../db/connect.ts'
 import { log } from '../log.ts'
 import type { Rebalance, TopicPartition } from '../kafka/group.ts'
 
-/** What a consumer says of itself, every two seconds, and the events around its assignments. Best effort: it never stops ingest. */
+/** What a consumer says of itself, once a second, and the events around its assignments. Best effort: it never stops ingest. */
 export interface ConsumerReport {
   status: 'starting' | 'active' | 'standby' | 'paused' | 'stopping' | 'stopped' | 'failed'
   assigned: TopicPartition[]
@@ -27,8 +27,6 @@ export interface ConsumerHealth {
     details?: object,
   ): Promise<void>
 }
-
-const HOST = hostname()
 
 export function createConsumerHealth(database: Database, consumerId: string): ConsumerHealth {
   const instanceId = crypto.randomUUID()
@@ -55,7 +53,7 @@ export function createConsumerHealth(database: Database, consumerId: string): Co
             host, pid, total_messages_processed, messages_per_second, lag, processing_ms_mean, processing_ms_p99,
             end_to_end_ms_p50, end_to_end_ms_p99, errors, last_error, last_error_at, paused_reason)
           values (${consumerId}, ${instanceId}, ${r.status}, ${JSON.stringify(r.assigned)}::text::jsonb, now(), ${startedAt},
-            ${HOST}, ${process.pid}, ${(before ?? 0) + r.processed}, ${r.perSecond}, ${r.lag}, ${mean(r.batchMs)},
+            ${hostname()}, ${process.pid}, ${(before ?? 0) + r.processed}, ${r.perSecond}, ${r.lag}, ${mean(r.batchMs)},
             ${quantile(r.batchMs, 0.99)}, ${quantile(r.endToEndMs, 0.5)}, ${quantile(r.endToEndMs, 0.99)}, ${r.errors},
             ${r.lastError?.message.slice(0, 500) ?? null}, ${r.lastError?.at ?? null}, ${r.pausedReason})
           on conflict (consumer_id) do update set

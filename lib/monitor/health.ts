@@ -1,6 +1,6 @@
 /**
  * What somebody is, from the age of the last word, not from the word alone: a killed process never says goodbye, and its
- * row says `active` for ever. Heartbeats come every 2 s; younger than 5 s is what was written, then `stale`, then `dead`.
+ * row says `active` for ever. Heartbeats come every second; younger than 5 s is what was written, then `stale`, then `dead`.
  * Only goodbyes are believed at any age.
  */
 export const STALE_AFTER_S = 5
@@ -15,7 +15,7 @@ export type ProducerStatus =
 
 const GOODBYES = new Set(['stopped', 'finished', 'failed'])
 
-/** Without a connection one missed heartbeat is enough: a killed process loses its connections at once. */
+/** Without a connection two missed heartbeats are enough: a killed process loses its connections at once. */
 const LOST_AFTER_S = 2
 
 export function statusByAge<T extends string>(

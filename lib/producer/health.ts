@@ -38,14 +38,12 @@ export interface SystemEvent {
   details: Record<string, unknown>
 }
 
-const HOST = hostname()
-
 export async function writeHealth(sql: Sql, r: ProducerReport): Promise<void> {
   await sql`
     insert into producer_health (producer_id, run_id, fleet, sensor_type, status, last_heartbeat, started_at, host, pid,
       total_messages_accepted, total_messages_sent, spooled, spool_bytes, oldest_spooled_at, dropped, rejected,
       messages_per_second, expected_per_second, errors, last_error, last_error_at, kafka_reachable)
-    values (${r.producerId}, ${r.runId}, ${r.fleet}, ${r.sensorType}, ${r.status}, now(), ${r.startedAt}, ${HOST},
+    values (${r.producerId}, ${r.runId}, ${r.fleet}, ${r.sensorType}, ${r.status}, now(), ${r.startedAt}, ${hostname()},
       ${process.pid}, ${r.accepted}, ${r.sent}, ${r.spooled}, ${r.spoolBytes}, ${r.oldestSpooledAt}, ${r.dropped},
       ${r.rejected}, ${r.perSecond}, ${r.expectedPerSecond}, ${r.errors}, ${r.lastError?.slice(0, 500) ?? null},
       ${r.lastErrorAt}, ${r.kafkaReachable})

@@ -15,7 +15,7 @@ import {
 } from './health.ts'
 
 /**
- * Tells PostgreSQL every two seconds how the producer is, and what happened. Best effort: PostgreSQL away never holds up a
+ * Tells PostgreSQL once a second how the producer is, and what happened. Best effort: PostgreSQL away never holds up a
  * reading; what happened meanwhile is told when it is back, dead letters for certain (the spool keeps them).
  */
 export interface Reporter {
@@ -38,7 +38,7 @@ export interface ReporterOptions {
   forgetRefusals: (refusals: readonly Refusal[]) => void
 }
 
-const BEAT_MS = 2000
+const BEAT_MS = 1000
 const ANSWER_MS = 4000 // a health report is old after this anyway
 const WINDOW_MS = 10_000 // over which the rate is told
 const MAX_WAITING = 10_000 // events and episodes kept while PostgreSQL is away; then the oldest go

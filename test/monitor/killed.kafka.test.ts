@@ -20,6 +20,12 @@ beforeAll(async () => {
   )
   monitor = openDoor('monitor.ts', { ...env, MONITORING_PORT: String(port) })
   await until('the monitor to see that all is well', async () => (await verdict()) === 'OK', 60_000)
+  // Who has not been heard since a monitor came is not missed by it: each is heard first, then one is killed.
+  const seenAt = Date.now()
+  await until('a word of every consumer', async () => {
+    const { consumers } = await ask('/api/consumer-health')
+    return consumers.length === 3 && consumers.every((c: any) => Date.parse(c.last_heartbeat) > seenAt)
+  })
 }, STACK_MS * 2)
 afterAll(async () => {
   await monitor?.stop()
