@@ -5,12 +5,15 @@ import { energy, DEFAULT_ENERGY_RULE } from '../lib/detect/energy.ts'
 import { quality, DEFAULT_QUALITY_RULE } from '../lib/detect/quality.ts'
 import { silence, DEFAULT_SILENCE_RULE } from '../lib/detect/silence.ts'
 import { vibration, DEFAULT_VIBRATION_RULE } from '../lib/detect/vibration.ts'
+import { flagsOf } from '../lib/run.ts'
 import { machine } from './machine.ts'
 
-/**
- * What a detector costs: processor time a reading (of this process, so neighbours on the machine don't count) and bytes
- * of state a sensor. 200 sensors take turns, 2,000 readings each a round; the best of five rounds.
- */
+const HELP = `bun run bench detect: what each detector costs: processor time a reading (of this process, so neighbours on the machine
+don't count) and bytes of state a sensor. 200 sensors take turns, 2,000 readings each a round; the best of five rounds.
+
+  --help          this text`
+
+flagsOf(HELP, {})
 const SENSORS = 200
 const READINGS = 2000
 const ROUNDS = 5

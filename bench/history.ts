@@ -10,6 +10,7 @@ import { get, times, untilSensors } from './ground/asked.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers } from './ground/servers.ts'
+import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench history: whether storing and asking cost more the more readings are stored. What is stored grows towards
@@ -80,6 +81,7 @@ await run('bench', async (signal) => {
       figures.push(figure)
     }
     const settings = { rate, readings, consumers, sensors: SENSORS, brokers: 1, asked: ASKED }
+    showTable(figures)
     console.log(JSON.stringify({ bench: 'history', figures, settings, machine: before }, null, 2))
     return figures.every((figure) => figure.drained === readings) ? EXIT.ok : EXIT.fault
   } finally {

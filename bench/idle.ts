@@ -6,6 +6,7 @@ import { askStatus, type StackStatus } from '../lib/local/control.ts'
 import { EXIT, flagsOf, run, sleep, Stop } from '../lib/run.ts'
 import { busySeconds, cpuSeconds } from './ground/cpu.ts'
 import { residentOf } from './ground/memory.ts'
+import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench idle: the plant as bun start brings it up, at its own rate, and nobody looks: how long the start takes (with new
@@ -35,6 +36,7 @@ await run('bench', async (signal) => {
     const figures = await measure(again.status, settings.seconds, signal)
     if (signal.aborted) return EXIT.fault // a minute that was cut short says nothing
     const start_seconds = { new_data: fresh.seconds, again: again.seconds }
+    showTable([{ start_seconds, ...figures }])
     console.log(
       JSON.stringify({ bench: 'idle', start_seconds, ...figures, settings, machine: before }, null, 2),
     )

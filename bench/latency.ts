@@ -11,6 +11,7 @@ import { nowMicros } from '../lib/time.ts'
 import { atShare } from './ground/asked.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers } from './ground/servers.ts'
+import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench latency: from the moment that a reading was due to the moment that its alarm can be seen in PostgreSQL; three
@@ -73,6 +74,7 @@ await run('bench', async () => {
       brokers: 3,
       consumers: 3,
     }
+    showTable(figures)
     console.log(JSON.stringify({ bench: 'latency', figures, settings, machine: before }, null, 2))
     return figures.every((figure) => figure.unseen === 0) ? EXIT.ok : EXIT.fault
   } finally {

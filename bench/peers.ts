@@ -10,12 +10,14 @@ import { cpuSeconds } from './ground/cpu.ts'
 import { drain } from './ground/drain.ts'
 import { fill, type Filled } from './ground/fill.ts'
 import { benchServers } from './ground/servers.ts'
+import { showTable, type Spread } from './ground/table.ts'
 import { machine } from './machine.ts'
 import { missing, PEERS, type Peer } from './peers/peers.ts'
 
 const HELP = `bun run bench peers: one filled topic, and who brings it into PostgreSQL how fast: this consumer with everything on and with
 its rules off ("transfer": what the others do), and what one would otherwise write. Each run has a database of its own, must end
-with the same count and the same sum of values, or its figure is void. Order A B C, A B C, …; ratios are those of one round.
+with the same count and the same sum of values, or its figure is void (of the tutorial's part and of rows made ready: the
+count). Order A B C, A B C, …; ratios are those of one round.
 A peer whose tools are missing is left out, with a word. fsync on; one broker, three partitions; no index on the peers' table.
 
   --readings N    how many the topic is filled with (default 500000)
@@ -39,7 +41,13 @@ const QUIET_MS = 1500
 interface Figure {
   perSecond: number
   /** processor seconds a million readings */
-  cpu: { own: number; postgres: number; kafka: number }
+  cpu: Seconds
+}
+
+interface Seconds {
+  own: number
+  postgres: number
+  kafka: number
 }
 
 interface Contestant {
@@ -93,11 +101,13 @@ await run('bench', async () => {
       })),
     ]
     const rounds = await compete(contestants, Number(values.rounds))
+    const figures = contestants.map(({ name }) => ({ name, ...summary(name, rounds) }))
+    showTable(figures)
     console.log(
       JSON.stringify(
         {
           bench: 'peers',
-          figures: Object.fromEntries(contestants.map(({ name }) => [name, summary(name, rounds)])),
+          figures: Object.fromEntries(figures.map(({ name, ...figure }) => [name, figure])),
           peers: Object.fromEntries(peers.map(({ name, is }) => [name, is])),
           settings: {
             readings: filled.readings,
@@ -173,7 +183,7 @@ async function ours(ground: Ground, name: string, extra: Record<string, string>)
     const env = { ...ground.env, ...extra, DATABASE_URL: url, CONSUMER_GROUP: `ours-${name}` }
     const drained = await drain(env, sql, ground.filled.readings, ground.consumers, RUN_MS)
     const servers = used()
-    const wrong = await differs(sql, 'readings', ground.filled.readings, ground.filled.sum)
+    const wrong = await differs(sql, 'readings', 'value', ground.filled.readings, ground.filled.sum)
     return (
       wrong ?? {
         perSecond: drained.readings / drained.seconds,
@@ -234,7 +244,8 @@ async function theirs(ground: Ground, peer: Peer, round: number, work: string): 
     const servers = used()
     const own = Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1e6
     const whole = readings === ground.filled.readings && !peer.hasOwnValues
-    const wrong = await differs(sql, 'peer_readings', readings, whole ? ground.filled.sum : null)
+    const value = peer.value ?? 'value'
+    const wrong = await differs(sql, 'peer_readings', value, readings, whole ? ground.filled.sum : null)
     return (
       wrong ?? {
         perSecond: (readings / (last.at - first)) * 1000,
@@ -248,11 +259,12 @@ async function theirs(ground: Ground, peer: Peer, round: number, work: string): 
 async function differs(
   sql: Sql,
   table: string,
+  value: string,
   readings: number,
   sum: bigint | null,
 ): Promise<string | null> {
   const [found] = await sql.unsafe<{ readings: number; sum: string }[]>(
-    `select count(*)::bigint as readings, sum(round(value::numeric * 1000000))::bigint::text as sum from ${table}`,
+    `select count(*)::bigint as readings, sum(round((${value})::numeric * 1000000))::bigint::text as sum from ${table}`,
   )
   if (found?.readings !== readings) return `${found?.readings} of ${readings} readings are stored`
   return sum === null || BigInt(found.sum) === sum ? null : `the values add up to ${found.sum}, not to ${sum}`
@@ -267,7 +279,7 @@ function spent({ servers }: Ground): () => { postgres: number; kafka: number } {
   })
 }
 
-function perMillion(readings: number, seconds: Figure['cpu']): Figure['cpu'] {
+function perMillion(readings: number, seconds: Seconds): Seconds {
   const each = (s: number) => Number(((s / readings) * 1e6).toFixed(2))
   return { own: each(seconds.own), postgres: each(seconds.postgres), kafka: each(seconds.kafka) }
 }
@@ -294,13 +306,14 @@ function summary(name: string, rounds: readonly Map<string, Figure | string>[]) 
       own: median(figures.map((f) => f.cpu.own)),
       postgres: median(figures.map((f) => f.cpu.postgres)),
       kafka: median(figures.map((f) => f.cpu.kafka)),
+      all: Number(median(figures.map((f) => f.cpu.own + f.cpu.postgres + f.cpu.kafka)).toFixed(2)),
     },
     ours_everything_is_times_this: ratioOf('ours: everything'),
     ours_transfer_is_times_this: ratioOf('ours: transfer'),
   }
 }
 
-function spread(all: readonly number[], decimals: number) {
+function spread(all: readonly number[], decimals: number): Spread {
   const round = (x: number) => Number(x.toFixed(decimals))
   return { least: round(Math.min(...all)), median: round(median(all)), most: round(Math.max(...all)) }
 }

@@ -7,6 +7,7 @@ import { ownDatabase } from './ground/database.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers } from './ground/servers.ts'
+import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench scale: what a reading costs as the plant grows: more sensors, more partitions, more consumers; everything
@@ -63,6 +64,7 @@ await run('bench', async () => {
       figures.push({ ...line, ...measured })
     }
     const settings = { readings: Number(values.readings), brokers: 1 }
+    showTable(figures)
     console.log(JSON.stringify({ bench: 'scale', figures, settings, machine: before }, null, 2))
     return figures.every((figure) => figure.distinct === Number(values.readings)) ? EXIT.ok : EXIT.fault
   } finally {

@@ -17,6 +17,8 @@ export interface Peer {
   /** where it runs, where that matters */
   cwd?(folder: string): string
   env?: Record<string, string>
+  /** where the value of a reading stands in its rows (SQL), if not in column `value` */
+  value?: string
   /** its rows are not those of the topic: only their number is checked */
   hasOwnValues?: true
   /** so much slower than the rest that it gets no more readings than this */
@@ -28,22 +30,30 @@ const here = (path: string) => join(import.meta.dir, path)
 export const PEERS: readonly Peer[] = [
   {
     name: 'go-goccy',
-    is: 'franz-go + goccy/go-json + pgx CopyFrom, position in the transaction',
+    is: 'franz-go + goccy/go-json + pgx CopyFrom, position in the transaction; one process, one connection',
     needs: ['go'],
     build: buildGo,
     command: (folder) => [join(folder, 'go-peer')],
     env: { JSON: 'goccy' },
   },
   {
+    name: 'go-goccy-3',
+    is: 'the same three times in one process: each has a partition and a connection of its own, without a group',
+    needs: ['go'],
+    build: buildGo,
+    command: (folder) => [join(folder, 'go-peer')],
+    env: { JSON: 'goccy', WORKERS: '3' },
+  },
+  {
     name: 'go',
-    is: 'the same with encoding/json',
+    is: 'the first with encoding/json',
     needs: ['go'],
     build: buildGo,
     command: (folder) => [join(folder, 'go-peer')],
   },
   {
     name: 'python-orjson',
-    is: 'confluent-kafka + orjson + psycopg COPY, at least once',
+    is: 'confluent-kafka + orjson + psycopg COPY, at least once; one process',
     needs: ['python3'],
     build: buildPython,
     command: (folder) => [join(folder, 'python/bin/python'), here('python/copy_in.py'), 'orjson'],
@@ -90,7 +100,7 @@ export const PEERS: readonly Peer[] = [
     needs: ['kcat', 'psql'],
     build: async () => {},
     command: () => [here('kcat.sh')],
-    hasOwnValues: true,
+    value: "alert_level::json ->> 'value'",
   },
   {
     name: 'bun-batches',

@@ -77,8 +77,8 @@ export function connect(url: string, options: ConnectOptions): Sql {
 }
 
 /**
- * A pool that can be thrown away. After a call without an answer its connections may hang for ever; and one whose
- * backend died inside a transaction rejects the next query and never answers the one after that (seen with 3.4.9).
+ * A pool that can be thrown away. After a call without an answer its connections may hang for ever; and in the library as it
+ * is published (3.4.9; patches/README.md) one whose backend died inside a transaction never answers again.
  */
 export interface Database {
   readonly sql: Sql

@@ -30,7 +30,7 @@ import { keepPartitions } from './retention.ts'
 import { Fenced } from './store.ts'
 import { createWorker, type Worker } from './worker.ts'
 
-/** fetches end at least twice a second: an older one means that the brokers do not answer */
+/** fetches end at least once a second: an older one means that the brokers do not answer */
 const FETCH_FRESH_MS = 3000
 /** how often partitions look at the time and a report is written; every so many times offsets are committed */
 const BEAT_MS = 1000

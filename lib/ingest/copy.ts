@@ -69,7 +69,6 @@ export interface CopyBuffer {
   finish(): Buffer
 }
 
-/** Small at first: most batches of a quiet plant are one reading. */
 /** Buffers that have been sent, to be used again: growing a fresh one for each batch costs a fifth of what is written in it. */
 const spare: Buffer[] = []
 const SPARE = 4
@@ -81,6 +80,7 @@ export function giveBack(sent: Buffer): void {
     spare.push(Buffer.from(sent.buffer))
 }
 
+/** Small at first: most batches of a quiet plant are one reading. */
 export function createCopyBuffer(initialBytes = 2048): CopyBuffer {
   let buffer = spare.pop() ?? Buffer.allocUnsafeSlow(initialBytes)
   let view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength)

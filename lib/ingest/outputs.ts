@@ -87,6 +87,8 @@ export function createOutputs(): Outputs {
  */
 const BATCH_ROWS = 30_000
 const BATCH_FACTS = 10_000
+/** thirty thousand plain rows are 3 MB; metadata may be a quarter of a megabyte a row */
+const BATCH_BYTES = 16 * 1024 * 1024
 /** dead letters are larger and are inserted one by one: a batch of them takes a tenth of a second or two */
 const BATCH_LETTERS = 500
 const BATCH_LETTER_BYTES = 8 * 1024 * 1024
@@ -97,6 +99,7 @@ export function batchesIn(outputs: Outputs): number {
   const bytes = outputs.deadLetters.reduce((sum, letter) => sum + (letter.message.value?.length ?? 0), 0)
   return Math.max(
     outputs.copy.rows / BATCH_ROWS + outputs.facts.length / BATCH_FACTS,
+    outputs.copy.bytes() / BATCH_BYTES,
     length / BATCH_LETTERS,
     bytes / BATCH_LETTER_BYTES,
   )

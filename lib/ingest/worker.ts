@@ -70,7 +70,7 @@ export interface WorkerOptions {
   now: () => number
 }
 
-const BACKLOG_BATCHES = 2 // wait while a transaction runs: a few MB a partition
+const BACKLOG_BATCHES = 2 // wait while a transaction runs: rows of a few MB a partition, 32 MiB at the most (outputs.ts)
 
 export function createWorker(options: WorkerOptions): Worker {
   const { database, keys, clusterId, topic, partition, consumerId, now } = options

@@ -54,6 +54,17 @@ describe('what comes from elsewhere', () => {
       expect(existsSync(join(ROOT, 'node_modules', library, 'package.json'))).toBe(true)
     }
   })
+
+  test('every mended file has a test that is red without it, by its name', () => {
+    const rows = [
+      ...read('patches/README.md').matchAll(/^\| `(?:kafkajs|postgres)`.*\| ([a-z.-]+): "([^"]+)" +\|$/gm),
+    ]
+    expect(rows.length).toBe(read('patches/README.md').match(/^\| `/gm)?.length ?? 0)
+    for (const [, file, name = ''] of rows) {
+      const [path = ''] = files(new RegExp(`^test/(kafka|db)/${file}\\.test\\.ts$`))
+      expect([file, name, read(path).includes(name)]).toEqual([file, name, true])
+    }
+  })
 })
 
 test('no advisory is known for what is installed', async () => {

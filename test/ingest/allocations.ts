@@ -5,16 +5,17 @@ import { createOutputs } from '../../lib/ingest/outputs.ts'
 import { createProcessor, createState } from '../../lib/ingest/partition.ts'
 import { walk } from '../../lib/kafka/records.ts'
 import { batchOf, plainOf } from './batch.ts'
-import { keys, logOf, where } from './log.ts'
+import { freshState, keys, logOf, where } from './log.ts'
 
 /**
  * Run with the collector switched off (BUN_JSC_useGC=0): by how many bytes memory grows with each reading, read by its form
- * or decoded. A count of bytes does not depend on how busy the machine is.
+ * (with all detectors, or without rules) or decoded. A count of bytes does not depend on how busy the machine is.
  */
 const READINGS = 200_000
 const SENSORS = 50
 const CHUNK = 1000
-const isShort = process.argv[2] === 'by-form'
+const [, , way] = process.argv
+const isShort = way !== 'decoded'
 
 const chunks = await Promise.all(
   Array.from({ length: READINGS / CHUNK }, (_, chunk) => {
@@ -31,7 +32,13 @@ const chunks = await Promise.all(
   }),
 )
 let outputs = createOutputs()
-const processor = createProcessor(createState(), () => outputs, where, keys, 'consumer-1')
+const processor = createProcessor(
+  way === 'judged' ? freshState() : createState(),
+  () => outputs,
+  where,
+  keys,
+  'consumer-1',
+)
 
 function drain(bytes: Buffer): void {
   const records = walk(plainOf(bytes))

@@ -212,6 +212,23 @@ describe('createWorker()', () => {
     await worker.close()
   })
 
+  test('large rows count for the backlog by their bytes', async () => {
+    const worker = newWorker()
+    await worker.claim({ low: 0, high: 1000 })
+    const held = await db.sql.reserve()
+    await held`begin`
+    await held`lock table readings`
+    const metadata = { note: 'x'.repeat(100_000) }
+    let taken = 0
+    for (; taken < 1000 && !worker.isBacklogged(); taken++)
+      await worker.take([message(taken, taken + 1, { metadata })])
+    expect(worker.isBacklogged()).toBe(true)
+    expect(taken).toBeLessThan(500) // 50 MB; thirty thousand such rows are three gigabytes
+    await held`rollback`
+    held.release()
+    await worker.close()
+  })
+
   test('dead letters of unknown sensors do not fill the memory', async () => {
     const worker = newWorker(10)
     await worker.claim({ low: 0, high: 3000 })

@@ -1,7 +1,7 @@
 import { Kafka, logLevel } from 'kafkajs'
 import postgres from 'postgres'
 
-/** The same libraries as ours, used well but as they are: eachBatch, JSON.parse, one INSERT from arrays a batch, at least once. */
+/** The same libraries as ours, as patched here, used as their makers mean them to be: eachBatch, JSON.parse, one INSERT from arrays a batch, at least once. */
 const { KAFKA_BROKERS = '', GROUP = '', TOPIC = '', DATABASE_URL = '', READINGS = '0' } = process.env
 const sql = postgres(DATABASE_URL, { max: 1 })
 const kafka = new Kafka({ brokers: KAFKA_BROKERS.split(','), logLevel: logLevel.ERROR })

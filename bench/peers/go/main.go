@@ -1,5 +1,6 @@
 // What a careful Go team would write: a franz-go group member, JSON by encoding/json (or goccy/go-json where JSON=goccy),
-// rows through pgx CopyFrom, at most 10,000 a transaction, and how far each partition is in the same transaction.
+// rows through pgx CopyFrom, at most 10,000 a transaction, and how far each partition is in the same transaction. Where
+// WORKERS=3, three of it, each with a connection and a partition that is given to it instead of a group's.
 package main
 
 import (
@@ -8,6 +9,8 @@ import (
 	"log"
 	"os"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	goccy "github.com/goccy/go-json"
@@ -41,19 +44,48 @@ func main() {
 	if os.Getenv("JSON") == "goccy" {
 		decode = func(b []byte, v any) error { return goccy.Unmarshal(b, v) }
 	}
-	expected, err := strconv.Atoi(os.Getenv("READINGS"))
+	expected, err := strconv.ParseInt(os.Getenv("READINGS"), 10, 64)
 	must(err)
+	workers := 1
+	if os.Getenv("WORKERS") != "" {
+		workers, err = strconv.Atoi(os.Getenv("WORKERS"))
+		must(err)
+	}
+	setup, err := pgx.Connect(ctx, os.Getenv("DATABASE_URL"))
+	must(err)
+	_, err = setup.Exec(ctx, `create table if not exists progress (partition int primary key, next bigint not null)`)
+	must(err)
+	must(setup.Close(ctx))
+
+	// polls end when all of them together have taken what was expected
+	polling, enough := context.WithCancel(ctx)
+	var taken atomic.Int64
+	var all sync.WaitGroup
+	for i := range workers {
+		topic := os.Getenv("TOPIC")
+		where := []kgo.Opt{kgo.ConsumerGroup(os.Getenv("GROUP")), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit()}
+		if workers > 1 {
+			start := map[int32]kgo.Offset{int32(i): kgo.NewOffset().AtStart()}
+			where = []kgo.Opt{kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: start})}
+		}
+		all.Go(func() {
+			work(ctx, polling, where, decode, func(n int64) {
+				if taken.Add(n) >= expected {
+					enough()
+				}
+			})
+		})
+	}
+	all.Wait()
+}
+
+func work(ctx, polling context.Context, where []kgo.Opt, decode func([]byte, any) error, count func(int64)) {
 	database, err := pgx.Connect(ctx, os.Getenv("DATABASE_URL"))
 	must(err)
-	_, err = database.Exec(ctx, `create table if not exists progress (partition int primary key, next bigint not null)`)
-	must(err)
-	client, err := kgo.NewClient(
+	client, err := kgo.NewClient(append(where,
 		kgo.SeedBrokers(os.Getenv("KAFKA_BROKERS")),
-		kgo.ConsumerGroup(os.Getenv("GROUP")),
-		kgo.ConsumeTopics(os.Getenv("TOPIC")),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.DisableAutoCommit(),
-	)
+	)...)
 	must(err)
 	defer client.Close()
 
@@ -65,12 +97,14 @@ func main() {
 		}
 		close(written)
 	}()
-	current, taken := fresh(), 0
-	for taken < expected {
-		fetches := client.PollRecords(ctx, most)
+	current := fresh()
+	for polling.Err() == nil {
+		fetches := client.PollRecords(polling, most)
+		if polling.Err() != nil && fetches.NumRecords() == 0 {
+			break
+		}
 		must(fetches.Err())
 		fetches.EachRecord(func(r *kgo.Record) {
-			taken++
 			if _, known := current.from[r.Partition]; !known {
 				current.from[r.Partition] = r.Offset
 			}
@@ -85,6 +119,7 @@ func main() {
 				current = fresh()
 			}
 		})
+		count(int64(fetches.NumRecords()))
 	}
 	batches <- current
 	close(batches)
