@@ -1,9 +1,9 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 /**
  * Loaded before a command (`bun --preload`), so that a fresh checkout needs no step before it: installs exactly what the
- * lock file says when node_modules is missing or older than the lock. Imports nothing that would have to be installed.
+ * lock file says when node_modules is missing or older than the lock or a patch. Imports nothing that would have to be installed.
  */
 const ROOT = resolve(import.meta.dir, '../..')
 
@@ -41,7 +41,9 @@ function isOutdated(): boolean {
   if (!existsSync(join(ROOT, 'node_modules/kafkajs')) || !existsSync(join(ROOT, 'node_modules/postgres')))
     return true
   if (!existsSync(stamp())) return false // installed by hand
-  return statSync(join(ROOT, 'bun.lock')).mtimeMs > statSync(stamp()).mtimeMs
+  const installedAt = statSync(stamp()).mtimeMs
+  const asked = ['bun.lock', ...readdirSync(join(ROOT, 'patches')).map((file) => `patches/${file}`)]
+  return asked.some((file) => statSync(join(ROOT, file)).mtimeMs > installedAt)
 }
 
 /** Written after an install of ours: the folder's own time changes with anything put into it. */
