@@ -36,7 +36,13 @@ await run('bench', async (signal) => {
     const figures = await measure(again.status, settings.seconds, signal)
     if (signal.aborted) return EXIT.fault // a minute that was cut short says nothing
     const start_seconds = { new_data: fresh.seconds, again: again.seconds }
-    showTable([{ start_seconds, ...figures }])
+    showTable(
+      Object.entries(figures.of_a_core).map(([process, percent]) => ({
+        process,
+        'percent of a core': percent,
+        MiB: figures.resident_mib[process] ?? '',
+      })),
+    )
     console.log(
       JSON.stringify({ bench: 'idle', start_seconds, ...figures, settings, machine: before }, null, 2),
     )
@@ -95,14 +101,15 @@ async function measure(status: StackStatus, seconds: number, signal: AbortSignal
   }))
   const sum = (list: typeof used) => list.reduce((total, one) => total + one.share, 0)
   const percent = (share: number) => Number((share * 100).toFixed(2))
+  const of_a_core: Record<string, number> = { ours: percent(sum(used.filter(isOurs))) }
+  const resident_mib: Record<string, number> = {}
+  for (const one of used) {
+    of_a_core[one.name] = percent(one.share)
+    if (isOurs(one)) resident_mib[one.name] = Math.round(residentOf(one.pid ?? 0) / 1024 ** 2)
+  }
   return {
-    of_a_core: {
-      ours: percent(sum(used.filter(isOurs))),
-      ...Object.fromEntries(used.map((one) => [one.name, percent(one.share)])),
-    },
-    resident_mib: Object.fromEntries(
-      used.filter(isOurs).map((one) => [one.name, Math.round(residentOf(one.pid ?? 0) / 1024 ** 2)]),
-    ),
+    of_a_core,
+    resident_mib,
     other_work: Number(((last.busy - first.busy) / elapsed - sum(used)).toFixed(2)),
   }
 }
