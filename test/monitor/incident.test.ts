@@ -99,6 +99,20 @@ describe('observeIncident()', () => {
     expect(incident?.steps.map((s) => s.subject)).toEqual(['broker 2', 'copies', 'broker 2', 'copies', 'all'])
   })
 
+  test('who has yet to find PostgreSQL again has not died; who does not come back has', () => {
+    const away = { title: 'PostgreSQL does not answer', detail: 'refused', since: iso(4) }
+    const error = { status: 'error', as_of: null, error: away, data: null } as const
+    const lost = { status: 'stale', connected: false, last_heartbeat: iso(3), heartbeat_age_s: 3 } as const
+    const subjects = (after: Snapshot[]) =>
+      play([...calm(0, 4), snapshot(4, { consumers: error }), snapshot(5, { consumers: error }), ...after])[0]
+        ?.steps.filter((s) => s.kind === 'died' || s.kind === 'away')
+        .map((s) => [s.subject, s.kind, s.at])
+    const postgres = ['PostgreSQL', 'away', iso(4)]
+    expect(subjects([without(6, lost), without(7, lost), ...calm(8, 12)])).toEqual([postgres])
+    const gone = Array.from({ length: 8 }, (_, i) => without(6 + i, lost))
+    expect(subjects(gone)).toEqual([['c2', 'died', iso(3)], postgres])
+  })
+
   test('counts what it cost', () => {
     const dead = { status: 'stale', connected: false, last_heartbeat: iso(3), heartbeat_age_s: 3 } as const
     const worst = without(6, dead, {

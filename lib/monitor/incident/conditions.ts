@@ -13,8 +13,15 @@ export interface Condition {
 /** Twice the session timeout of the group: a rebalance that takes longer is a fault of its own. */
 const REBALANCE_MS = 20_000
 
-/** Everything that is wrong in a snapshot, by name; what was wrong before keeps the moment at which it began. */
-export function conditionsOf(s: Snapshot, known: ReadonlyMap<string, Condition>): Map<string, Condition> {
+/**
+ * Everything that is wrong in a snapshot, by name; what was wrong before keeps the moment at which it began.
+ * `canJudge`: PostgreSQL, the witness of every heartbeat, is there, and has been long enough to have heard everybody.
+ */
+export function conditionsOf(
+  s: Snapshot,
+  known: ReadonlyMap<string, Condition>,
+  canJudge: boolean,
+): Map<string, Condition> {
   const found = new Map<string, Condition>()
   const add = (key: string, c: Condition) => found.set(key, { ...c, since: known.get(key)?.since ?? c.since })
   if (s.consumers.status === 'error') {
@@ -24,11 +31,13 @@ export function conditionsOf(s: Snapshot, known: ReadonlyMap<string, Condition>)
       since: s.consumers.error?.since ?? s.at,
       text: 'PostgreSQL stopped answering',
     })
-    // While the witness is away nobody's heartbeat can be judged: what was known stays.
-    for (const [key, c] of known) if (/^(died|silent) /.test(key)) found.set(key, c)
-  } else {
+  }
+  if (!canJudge) {
+    for (const [key, c] of known) if (/^(died|silent) /.test(key)) found.set(key, c) // what was known stays
+  }
+  if (s.consumers.status !== 'error') {
     for (const c of s.consumers.data ?? []) {
-      const silent = c.status === 'stale' || c.status === 'dead'
+      const silent = canJudge && (c.status === 'stale' || c.status === 'dead')
       if (c.heartbeat_age_s >= MISSED_FOR_S) continue
       // Its connections went with it: it is dead. Still connected and silent: frozen, or busy with something else.
       if (c.status === 'failed' || (silent && !c.connected)) {
@@ -53,7 +62,7 @@ export function conditionsOf(s: Snapshot, known: ReadonlyMap<string, Condition>)
       }
     }
     for (const p of s.producers.data ?? []) {
-      const silent = p.status === 'stale' || p.status === 'dead'
+      const silent = canJudge && (p.status === 'stale' || p.status === 'dead')
       if (p.heartbeat_age_s >= MISSED_FOR_S) continue
       if (p.status === 'failed' || (silent && !p.connected)) {
         const text = `producer ${p.producer_id} gave its last sign of life`

@@ -25,6 +25,8 @@ export interface Incident {
 /** What the observer remembers between two snapshots. */
 export interface Watch {
   conditions: Map<string, Condition>
+  /** until then nobody is missed: PostgreSQL was away, and who is there has to find it first */
+  blindUntil: number
   /** numbers of the rebalances that the last look had */
   rebalances: ReadonlySet<number> | null
   beginning: Beginning
@@ -36,9 +38,12 @@ export interface Watch {
 /** 5 s without anything new: a rebalance often comes in several waves. */
 const SETTLE_MS = 5000
 const MOST_STEPS = 200
+/** Consumers and producers find PostgreSQL again within two or three seconds of its return, and report every second. */
+const BLIND_MS = 5000
 
 export function createWatch(): Watch {
-  return { conditions: new Map(), rebalances: null, beginning: createBeginning(), moved: [], open: null }
+  const beginning = createBeginning()
+  return { conditions: new Map(), blindUntil: 0, rebalances: null, beginning, moved: [], open: null }
 }
 
 /** Moves the watch by one snapshot; answers the incident where it changed. */
@@ -50,7 +55,8 @@ export function observeIncident(
 ): Incident | null {
   const now = Date.parse(s.at)
   const { beginning } = watch
-  const all = conditionsOf(s, watch.conditions)
+  if (s.consumers.status === 'error') watch.blindUntil = now + BLIND_MS
+  const all = conditionsOf(s, watch.conditions, now >= watch.blindUntil)
   const replaced = stepsOfReplaced(before, s).filter((x) => beginning.isOver || beginning.well.has(x.subject))
   const moved = stepsOfRebalances(watch.rebalances, s)
   const isCalm = all.size + replaced.length + moved.length === 0 && isFlowing(s)
