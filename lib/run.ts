@@ -78,15 +78,48 @@ function die(event: string, error: unknown): never {
 /** Resolves after `ms`, or at once when the signal aborts: loops check the signal themselves. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal?.aborted) return resolve()
-    const done = () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal?.addEventListener('abort', done, { once: true })
+    if (signal?.aborted) resolve()
+    else countdown(ms, signal, resolve)
   })
+}
+
+/** A rest ends up to so much of its time earlier or later than asked for. */
+const TOLERANCE = 0.25
+/** the rests under way: what ends each, and from when on */
+const rests = new Map<() => void, number>()
+
+/**
+ * A sleep for what happens now and then and needs no exact time: it ends along with whatever wakes this process about then
+ * (`stir`). A wake-up costs an idle process more than most of what is done in it.
+ */
+export function rest(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve()
+    const end = countdown(ms * (1 + TOLERANCE), signal, () => {
+      rests.delete(end)
+      resolve()
+      stir()
+    })
+    rests.set(end, performance.now() + ms * (1 - TOLERANCE))
+  })
+}
+
+/** The process is awake, for whatever reason: rests that are about over end now. */
+export function stir(): void {
+  const now = performance.now()
+  for (const [end, from] of rests) if (from <= now) end()
+}
+
+/** Calls `over` once: after `ms`, when the signal aborts, or when the function that it returns is called. */
+function countdown(ms: number, signal: AbortSignal | undefined, over: () => void): () => void {
+  const end = () => {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', end)
+    over()
+  }
+  const timer = setTimeout(end, ms)
+  signal?.addEventListener('abort', end, { once: true })
+  return end
 }
 
 /** The promise, or a rejection naming `what` once `ms` are over: no wait for a server is without an end. */

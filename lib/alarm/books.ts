@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { environment, type Config } from '../config.ts'
 import { ask, type Database, type Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
-import { EXIT, sleep, Stop } from '../run.ts'
+import { EXIT, rest, Stop } from '../run.ts'
 import { parseBook, type RuleBookText } from './rulebook.ts'
 import { createRules, NO_RULES, type Rules } from './rules.ts'
 
@@ -170,7 +170,7 @@ export function createBooks(database: Pick<Database, 'sql'>): Books {
       const listening = await database.sql.listen('rules', () => wake()).catch(() => null)
       while (!signal.aborted) {
         await refresh().catch((error: Error) => log.warn('rules.not_read', { error }))
-        await Promise.race([sleep(POLL_MS, signal), new Promise<void>((resolve) => (wake = resolve))])
+        await Promise.race([rest(POLL_MS, signal), new Promise<void>((resolve) => (wake = resolve))])
       }
       await listening?.unlisten().catch(() => {})
     },

@@ -1,6 +1,6 @@
 import { ask, type Database, type Sql, type Transaction } from '../db/connect.ts'
 import { log } from '../log.ts'
-import { sleep } from '../run.ts'
+import { rest } from '../run.ts'
 import { alarmId } from './id.ts'
 import { endGroups, GROUP_RULE, holdNamed } from './group.ts'
 import { returnToService } from './service.ts'
@@ -34,7 +34,7 @@ export async function runCaretaker(options: CaretakerOptions, signal: AbortSigna
       (error: Error) => error,
     )
     if (failed && !signal.aborted) log.warn('alarms.not_cared_for', { error: failed })
-    await sleep(failed ? BACKOFF_MS : EVERY_MS, signal)
+    await rest(failed ? BACKOFF_MS : EVERY_MS, signal)
   }
 }
 

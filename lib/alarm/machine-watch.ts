@@ -3,7 +3,7 @@ import { ask, type Database, type Transaction } from '../db/connect.ts'
 import { rollUp } from '../db/roll-up.ts'
 import { DEVICE_SECTION } from '../device.ts'
 import { log } from '../log.ts'
-import { sleep } from '../run.ts'
+import { rest } from '../run.ts'
 import type { Micros } from '../time.ts'
 import type { Books } from './books.ts'
 import {
@@ -54,7 +54,7 @@ export async function runMachineWatch(options: MachineWatchOptions, signal: Abor
       (error: Error) => error,
     )
     if (failed && !signal.aborted) log.warn('machines.not_watched', { error: failed })
-    await sleep(failed ? BACKOFF_MS : EVERY_MS, signal)
+    await rest(failed ? BACKOFF_MS : EVERY_MS, signal)
   }
 }
 

@@ -1,7 +1,7 @@
 import { ask, type Database, type Transaction } from '../db/connect.ts'
 import type { OutgoingHeaders } from '../kafka/publish.ts'
 import { log } from '../log.ts'
-import { sleep } from '../run.ts'
+import { rest, sleep } from '../run.ts'
 
 /**
  * A relay: sends what transactions left in a table to Kafka, oldest first, and marks it after the broker's
@@ -52,7 +52,7 @@ export async function runRelay(database: Database, relay: Relay, signal: AbortSi
         await relay.tidy()
       }
       if (isTold) continue
-      await Promise.race([sleep(POLL_MS, signal), new Promise<void>((resolve) => (wake = resolve))])
+      await Promise.race([rest(POLL_MS, signal), new Promise<void>((resolve) => (wake = resolve))])
     } catch (error) {
       if (signal.aborted) break
       log.warn('relay.failed', { relay: relay.name, error: error as Error })

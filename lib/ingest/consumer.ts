@@ -18,7 +18,7 @@ import { createGroup, type Group, type PartitionOwner } from '../kafka/group.ts'
 import { createPublisher } from '../kafka/publish.ts'
 import { log } from '../log.ts'
 import { metrics } from '../metrics.ts'
-import { EXIT, sleep, Stop } from '../run.ts'
+import { EXIT, rest, Stop } from '../run.ts'
 import { LogReplaced } from './log-end.ts'
 import { decodeFactory } from './decode.ts'
 import { decodersOf } from './decoders.ts'
@@ -184,7 +184,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
     let perSecond = 0
     let committing = false
     for (let round = 1; !until.aborted; round++) {
-      await sleep(BEAT_MS, until)
+      await rest(BEAT_MS, until)
       for (const worker of workers.values()) worker.tick()
       const processed = totalProcessed()
       const elapsed = (performance.now() - before.at) / 1000

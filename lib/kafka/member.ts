@@ -1,5 +1,6 @@
 import type { Consumer, ConsumerGroupJoinEvent } from 'kafkajs'
 import { log } from '../log.ts'
+import { stir } from '../run.ts'
 import type { ClusterView, KafkaClients } from './client.ts'
 
 /** What becomes of one membership. Told only while the member is the current one: an old one may still stir. */
@@ -61,7 +62,10 @@ export function newMember(
   )
   member.on(
     'consumer.fetch',
-    whileCurrent(() => events.fetched()),
+    whileCurrent(() => {
+      events.fetched()
+      setImmediate(stir) // after what was fetched is taken
+    }),
   )
   member.on(
     'consumer.crash',

@@ -1,7 +1,7 @@
 import { ask, closeSql, connect } from '../db/connect.ts'
 import { rollUp } from '../db/roll-up.ts'
 import { log } from '../log.ts'
-import { sleep } from '../run.ts'
+import { rest } from '../run.ts'
 
 /**
  * Keeps the roll-ups ten to fifteen seconds behind the readings, and catches up after any outage.
@@ -25,7 +25,7 @@ export async function keepRollups(url: string, keepDays: number, signal: AbortSi
       } catch (error) {
         if (!signal.aborted) log.warn('rollups.not_kept', { error })
       }
-      await sleep(behind ? 20 : EVERY_MS, signal)
+      await rest(behind ? 20 : EVERY_MS, signal)
     }
   } finally {
     await closeSql(sql)

@@ -1,6 +1,6 @@
 import type { ClusterView } from '../kafka/client.ts'
 import { log } from '../log.ts'
-import { sleep } from '../run.ts'
+import { sleep, stir } from '../run.ts'
 import type { Database } from './database.ts'
 import { createBrokerWatch } from './brokers.ts'
 import { createFlowTracker } from './flow.ts'
@@ -270,6 +270,7 @@ export function createSampler(options: SamplerOptions): Sampler {
     while (!signal.aborted) {
       const began = clock()
       await sampleOnce().catch(tellFault)
+      stir()
       const isFast = options.isWatched?.() || clock() - askedAt < WATCHED_MS
       await sleep(Math.max(0, began + (isFast ? TICK_MS : UNWATCHED_TICK_MS) - clock()), signal)
     }

@@ -3,7 +3,7 @@ import { log } from '../log.ts'
 import { clusterOf, kafkaClients } from '../kafka/client.ts'
 import { startSender, type Sender } from '../kafka/send.ts'
 import { plannedPartition } from '../kafka/partitioner.ts'
-import { EXIT } from '../run.ts'
+import { EXIT, stir } from '../run.ts'
 import { openSpool, type Spool } from '../spool/spool.ts'
 import { topicPlan } from '../topics.ts'
 import { appendTruth, truthFile } from '../fleet/truth.ts'
@@ -93,6 +93,7 @@ export async function runProducer(
       if (signal.aborted) break
       status = 'active'
       display?.take(batch, sender.state().reachable)
+      stir()
     }
     display?.end(sender.state().reachable)
     status = 'stopping'

@@ -2,7 +2,7 @@ import { touchAlive } from '../alive.ts'
 import { ask, createDatabase } from '../db/connect.ts'
 import type { Episode } from '../fleet/episodes.ts'
 import { log } from '../log.ts'
-import { sleep } from '../run.ts'
+import { rest } from '../run.ts'
 import type { Refusal } from '../spool/spool.ts'
 import {
   writeDeadLetter,
@@ -15,7 +15,7 @@ import {
 } from './health.ts'
 
 /**
- * Tells PostgreSQL once a second how the producer is, and what happened. Best effort: PostgreSQL away never holds up a
+ * Tells PostgreSQL about once a second how the producer is, and what happened. Best effort: PostgreSQL away never holds up a
  * reading; what happened meanwhile is told when it is back, dead letters for certain (the spool keeps them).
  */
 export interface Reporter {
@@ -57,7 +57,7 @@ export function startReporter(options: ReporterOptions): Reporter {
   async function beats(): Promise<void> {
     while (!stop.signal.aborted) {
       await beat()
-      await sleep(BEAT_MS, stop.signal)
+      await rest(BEAT_MS, stop.signal)
     }
   }
 

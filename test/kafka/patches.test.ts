@@ -8,11 +8,14 @@ const Runner = require('kafkajs/src/consumer/runner')
 const Connection = require('kafkajs/src/network/connection')
 const RequestQueue = require('kafkajs/src/network/requestQueue')
 const createFetchManager = require('kafkajs/src/consumer/fetchManager')
+const ConsumerGroup = require('kafkajs/src/consumer/consumerGroup')
 const groupMessagesPerPartition = require('kafkajs/src/producer/groupMessagesPerPartition')
 const { createLogger } = require('kafkajs/src/loggers')
 const Record = require('kafkajs/src/protocol/recordBatch/record/v0')
 const { RecordBatch } = require('kafkajs/src/protocol/recordBatch/v0')
 const { PlainRecords, plainRecords } = require('kafkajs/src/protocol/recordBatch/plainRecords')
+
+const silent = createLogger({ level: 0, logCreator: () => () => {} })
 
 function queue(maxInFlightRequests: number | null, timeoutMs: number | null = null) {
   return new RequestQueue({
@@ -21,7 +24,7 @@ function queue(maxInFlightRequests: number | null, timeoutMs: number | null = nu
     enforceRequestTimeout: timeoutMs !== null,
     clientId: 'test',
     broker: 'localhost:1',
-    logger: createLogger({ level: 0, logCreator: () => () => {} }),
+    logger: silent,
   })
 }
 
@@ -128,7 +131,7 @@ test('the runner of a consumer hands plain records on undecoded', async () => {
   const decode = spyOn(PlainRecords.prototype, 'decode')
   const handed: number[] = []
   const runner = new Runner({
-    logger: createLogger({ level: 0, logCreator: () => () => {} }),
+    logger: silent,
     consumerGroup: { resolveOffset: () => {}, heartbeat: async () => {} },
     instrumentationEmitter: { emit: () => {} },
     eachBatch: async ({ batch }: { batch: { records: { length: number } } }) =>
@@ -150,7 +153,7 @@ test('a consumer that is stopped while its brokers change stops', async () => {
   let asked = 0
   const longPoll = Promise.withResolvers<never[]>()
   const manager = createFetchManager({
-    logger: createLogger({ level: 0, logCreator: () => () => {} }),
+    logger: silent,
     getNodeIds: () => nodes,
     handler: async () => {},
     async fetch(node: number) {
@@ -170,6 +173,71 @@ test('a consumer that is stopped while its brokers change stops', async () => {
   expect(asked).toBeLessThan(3)
 })
 
+/** A member with partition 0, which broker 1 leads; what broker 1 is asked, `answer` answers. Nothing is led by broker 2. */
+function memberOf(answer: () => Promise<unknown>) {
+  const topicPartition = { topic: 't', partitions: [0] }
+  const cluster = {
+    refreshMetadataIfNecessary: async () => {},
+    findTopicPartitionMetadata: () => [{ partitionId: 0, leader: 1 }],
+    findBroker: async () => ({ fetch: answer }),
+  }
+  const group = new ConsumerGroup({ cluster, topics: ['t'], logger: silent, maxWaitTimeInMs: 60_000 })
+  group.offsetManager = {
+    resolveOffsets: async () => {},
+    committedOffsets: () => ({ t: { 0: '5' } }),
+    nextOffset: () => 5,
+  }
+  group.subscriptionState.assign([topicPartition])
+  return { group, topicPartition }
+}
+
+test('a fetcher that has nothing to fetch looks again at once when that may have changed', async () => {
+  const { group, topicPartition } = memberOf(async () => ({ responses: [] }))
+  group.pause([topicPartition])
+  const changes: (() => void)[] = [
+    () => group.resume([topicPartition]),
+    () => group.seek({ topic: 't', partition: 0, offset: '5' }),
+  ]
+  for (const change of changes) {
+    const fetching = group.fetch(1)
+    await Bun.sleep(1)
+    change()
+    expect(await fetching).toEqual([]) // unpatched after a minute, as maxWaitTimeInMs says
+    group.pause([topicPartition])
+  }
+})
+
+test('a fetcher that has nothing to fetch looks along with the answer to another', async () => {
+  const { group } = memberOf(async () => ({ responses: [] }))
+  const set = spyOn(globalThis, 'setTimeout')
+  const resting = group.fetch(2)
+  await Bun.sleep(1)
+  const waits = set.mock.calls.map(([, ms]) => ms)
+  set.mockRestore()
+  expect(waits).toContain(120_000) // its own timer is for when no answer comes; unpatched each of its looks has one
+  const at = Date.now()
+  const now = spyOn(Date, 'now').mockReturnValue(at + 60_000)
+  await group.fetch(1)
+  now.mockRestore()
+  expect(await resting).toEqual([])
+})
+
+test('a consumer ends, and changes its assignment, without waiting for fetchers that have nothing to fetch', async () => {
+  const { group, topicPartition } = memberOf(async () => ({ responses: [] }))
+  group.pause([topicPartition])
+  const manager = createFetchManager({
+    logger: silent,
+    getNodeIds: () => [1, 2],
+    handler: async () => {},
+    fetch: (node: number) => group.fetch(node),
+    wakeResting: () => group.wakeResting(),
+  })
+  const started = manager.start()
+  await Bun.sleep(1)
+  await manager.stop() // unpatched after a minute
+  await started
+})
+
 test('an answer that comes in pieces is put together once', () => {
   const rows = 64
   const answer = Buffer.alloc(4 + 4 + rows, 'x')
@@ -179,7 +247,7 @@ test('an answer that comes in pieces is put together once', () => {
   const connection = new Connection({
     host: 'localhost',
     port: 1,
-    logger: createLogger({ level: 0, logCreator: () => () => {} }),
+    logger: silent,
     socketFactory: () => null,
     requestTimeout: 1000,
   })
