@@ -3,7 +3,7 @@ import { ask, type Database } from '../db/connect.ts'
 import { log } from '../log.ts'
 import type { Rebalance, TopicPartition } from '../kafka/group.ts'
 
-/** what a consumer says of itself, about once a second, and the events around its assignments. Best effort: it never stops ingest. */
+/** What a consumer says of itself, about once a second, and the events around its assignments. Best effort: it never stops ingest. */
 export interface ConsumerReport {
   status: 'starting' | 'active' | 'standby' | 'paused' | 'stopping' | 'stopped' | 'failed'
   assigned: TopicPartition[]
