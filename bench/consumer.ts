@@ -17,9 +17,9 @@ stored, after the group has joined.
   --sensors N     default 300
   --help          this text
 
-exit 0 all stored once · 1 not all, or not once`
+exit 0 all stored once · 1 not all, or not once, or Ctrl-C`
 
-await run('bench', async () => {
+await run('bench', async (signal) => {
   const values = flagsOf(HELP, {
     readings: { type: 'string', default: '1000000' },
     consumers: { type: 'string', default: '3' },
@@ -27,7 +27,7 @@ await run('bench', async () => {
   })
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
-  const servers = await benchServers('consumer', 3)
+  const servers = await benchServers('consumer', 3, signal)
   const { env, postgres } = servers
   const config = parseConfig(env)
   const sql = connect(postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })

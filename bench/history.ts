@@ -9,7 +9,7 @@ import { EXIT, flagsOf, run } from '../lib/run.ts'
 import { get, times, untilSensors } from './ground/asked.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
-import { benchServers } from './ground/servers.ts'
+import { benchServers, startProgram } from './ground/servers.ts'
 import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
@@ -23,7 +23,7 @@ on. A hundred million readings take some 11 GB of disk and some minutes to make.
   --consumers N     default 3
   --help            this text
 
-exit 0 all stored · 1 not all`
+exit 0 all stored · 1 not all, or Ctrl-C`
 
 const SENSORS = 1000
 const SENSOR = 'temp-sensor-001'
@@ -48,7 +48,7 @@ await run('bench', async (signal) => {
   const rate = Number(values.rate)
   const readings = Number(values.readings)
   const consumers = Number(values.consumers)
-  const servers = await benchServers('history', 1)
+  const servers = await benchServers('history', 1, signal)
   const sql = connect(servers.postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 3_600_000 })
   const envOf = (topic: string) => ({
     ...servers.env,
@@ -67,7 +67,7 @@ await run('bench', async (signal) => {
     const past = await startPast(sql, rate)
     const figures = []
     for (const [i, stored] of values.stored.split(',').map(Number).entries()) {
-      await past.grow(stored, signal)
+      await past.grow(stored)
       const drained = await ingest(`history-${i}`)
       const figure = {
         stored,
@@ -103,9 +103,8 @@ async function startPast(sql: Sql, rate: number) {
   let made = 0
   return {
     /** until so many readings of the past are stored, rolled up, and the database has tidied up as it would by itself */
-    async grow(stored: number, signal: AbortSignal): Promise<void> {
+    async grow(stored: number): Promise<void> {
       for (const [from, to] of daysBack(end.at, made / rate, stored / rate)) {
-        signal.throwIfAborted()
         await sql.unsafe(`
           create table if not exists readings_${from.toISOString().slice(0, 10).replaceAll('-', '')} partition of readings
           for values from ('${dayOf(from)}') to ('${dayOf(from, 1)}')`)
@@ -120,7 +119,7 @@ async function startPast(sql: Sql, rate: number) {
       made = stored
       await sql`truncate readings_1m, readings_1h, readings_1d`
       await sql`update rollup_progress set rolled_up_to = '-infinity'`
-      for (let behind = true; behind && !signal.aborted;)
+      for (let behind = true; behind;)
         behind =
           (await sql<{ behind: boolean }[]>`select behind from roll_up_readings('1 hour')`)[0]?.behind ??
           false
@@ -155,15 +154,12 @@ async function gibStored(sql: Sql): Promise<number> {
 /** How long a monitor takes over each question, in milliseconds. */
 async function ask(env: Record<string, string>) {
   const [port = 0] = await freePorts(1)
-  const monitor = Bun.spawn([process.execPath, join(import.meta.dir, '..', 'monitor.ts')], {
-    env: {
-      ...process.env,
-      ...env,
-      ...MONITOR_RUNTIME,
-      MONITORING_PORT: String(port),
-      NODE_ENV: 'production',
-    },
-    stdio: ['ignore', 'ignore', 'inherit'],
+  const monitor = startProgram([process.execPath, join(import.meta.dir, '..', 'monitor.ts')], {
+    ...process.env,
+    ...env,
+    ...MONITOR_RUNTIME,
+    MONITORING_PORT: String(port),
+    NODE_ENV: 'production',
   })
   const base = `http://127.0.0.1:${port}`
   try {

@@ -14,7 +14,7 @@ import { verify } from '../lib/verify/verify.ts'
 import { atShare } from './ground/asked.ts'
 import { busySeconds, cpuSeconds } from './ground/cpu.ts'
 import { residentOf } from './ground/memory.ts'
-import { benchServers } from './ground/servers.ts'
+import { benchServers, startProgram } from './ground/servers.ts'
 import { watchAlerts } from './ground/watch-alerts.ts'
 import { machine } from './machine.ts'
 
@@ -31,7 +31,7 @@ and a client of its own that hears of alarms over HTTP. Everything on this machi
 Latency is counted from the moment in which the producer's spool had accepted the reading until the alarm's id arrived at
 the client, for every alarm that a reading raised after the warm-up (a minute, or all devices twice); "stored" is when its transaction began,
 "committed" when that had ended.
-other_work: processor cores that something else on this machine took meanwhile. exit 0 all stored once · 1 not all, or not once`
+other_work: processor cores that something else on this machine took meanwhile. exit 0 all stored once · 1 not all, or not once, or Ctrl-C`
 
 /** Brokers compile what they do often for a minute, and every device is new once; the figures are of the time after that. */
 const warmUpMs = ({ devices, rate }: Settings) => Math.max(60_000, ((2 * devices) / rate) * 1000)
@@ -48,7 +48,6 @@ await run('bench', async (signal) => {
   const before = machine()
   const runs: Awaited<ReturnType<typeof measure>>[] = []
   for (const devices of values.devices.split(',').map(Number)) {
-    if (signal.aborted) break
     runs.push(await measure({ ...settings, devices }, signal))
   }
   console.log(
@@ -68,7 +67,7 @@ interface Settings {
 
 /** One run on servers of its own. */
 async function measure(settings: Settings, signal: AbortSignal) {
-  const servers = await benchServers('iot', 3)
+  const servers = await benchServers('iot', 3, signal)
   const registry = await startTestRegistry(servers.at)
   const [port = 0] = await freePorts(1)
   const env: Record<string, string> = {
@@ -84,10 +83,8 @@ async function measure(settings: Settings, signal: AbortSignal) {
   const sql = connect(config.DATABASE_URL, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
   const doors: { name: string; pid: number; stop(): Promise<number> }[] = []
   const open = (name: string, file: string, args: string[] = [], own: Record<string, string> = {}) => {
-    const child = Bun.spawn([process.execPath, '--no-env-file', join(import.meta.dir, '..', file), ...args], {
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env, ...own },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
+    const argv = [process.execPath, '--no-env-file', join(import.meta.dir, '..', file), ...args]
+    const child = startProgram(argv, { PATH: process.env.PATH, HOME: process.env.HOME, ...env, ...own })
     const stop = () => {
       child.kill('SIGTERM')
       return child.exited
@@ -110,7 +107,7 @@ async function measure(settings: Settings, signal: AbortSignal) {
     const producer = open('producer', 'producer.ts', ['--rate', String(settings.rate)])
     const ground = [...servers.kafka.nodes, servers.postgres, registry]
     const began = Date.now() + warmUpMs(settings)
-    const figures = await hold(sql, view, [...doors, ...ground], settings, signal)
+    const figures = await hold(sql, view, [...doors, ...ground], settings)
     await view.close()
     await producer.stop()
     const report = await verify(config, 60_000, () => {})
@@ -150,13 +147,7 @@ interface Measured {
 }
 
 /** Looks twice a second while the rate is held; figures are of the time after the warm-up. */
-async function hold(
-  sql: Sql,
-  view: View,
-  doors: { name: string; pid: number }[],
-  s: Settings,
-  signal: AbortSignal,
-) {
+async function hold(sql: Sql, view: View, doors: { name: string; pid: number }[], s: Settings) {
   const look = async (): Promise<Measured> => {
     const rows = await sql<{ n: number | null }[]>`select sum(stored)::bigint as n from partition_progress`
     return {
@@ -178,13 +169,13 @@ async function hold(
       seconds: Math.max(0, ...rows.map((r, i) => (waiting[i] ? (r.behind ?? 0) : 0))),
     }
   }
-  await sleep(warmUpMs(s), signal)
+  await sleep(warmUpMs(s))
   const own = process.cpuUsage()
   const first = await look()
   const lags: { messages: number; seconds: number }[] = []
-  while (performance.now() - first.at < s.seconds * 1000 && !signal.aborted) {
+  while (performance.now() - first.at < s.seconds * 1000) {
     lags.push(await lag())
-    await sleep(500, signal)
+    await sleep(500)
   }
   const last = await look()
   const seconds = (last.at - first.at) / 1000

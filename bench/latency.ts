@@ -10,7 +10,7 @@ import { EXIT, flagsOf, run, sleep } from '../lib/run.ts'
 import { nowMicros } from '../lib/time.ts'
 import { atShare } from './ground/asked.ts'
 import { fill } from './ground/fill.ts'
-import { benchServers } from './ground/servers.ts'
+import { benchServers, startProgram } from './ground/servers.ts'
 import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
@@ -25,7 +25,7 @@ every 5 ms in turn.
   --sensors N     default 1000
   --help          this text
 
-exit 0 every alarm was seen · 1 not every one`
+exit 0 every alarm was seen · 1 not every one, or Ctrl-C`
 
 const WARM_UP_S = 5
 const BROKERS_WARM_UP_S = 60
@@ -33,7 +33,7 @@ const BROKERS_WARM_UP_S = 60
 const ALARM_EVERY_MS = 40
 const SEND_EVERY_MS = 5
 
-await run('bench', async () => {
+await run('bench', async (signal) => {
   const values = flagsOf(HELP, {
     rates: { type: 'string', default: '1000,5000' },
     seconds: { type: 'string', default: '30' },
@@ -41,16 +41,17 @@ await run('bench', async () => {
   })
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
-  const servers = await benchServers('latency', 3)
+  const servers = await benchServers('latency', 3, signal)
   const { env, postgres } = servers
   const config = parseConfig(env)
   const sql = connect(postgres.url, { name: 'bench', max: 2, statementTimeoutMs: 60_000 })
   await migrate(sql)
   await fill(config, { readings: 1, sensors: 5 })
   const consumers = [1, 2, 3].map((i) =>
-    Bun.spawn([process.execPath, join(import.meta.dir, '../consumer.ts')], {
-      env: { ...process.env, ...env, CONSUMER_ID: `consumer-${i}` },
-      stdio: ['ignore', 'ignore', 'inherit'],
+    startProgram([process.execPath, join(import.meta.dir, '../consumer.ts')], {
+      ...process.env,
+      ...env,
+      CONSUMER_ID: `consumer-${i}`,
     }),
   )
   try {

@@ -18,7 +18,7 @@ import { topicPlan } from '../lib/topics.ts'
 import { get, summary, times, until, untilSensors } from './ground/asked.ts'
 import { residentOf } from './ground/memory.ts'
 import { cpuSeconds } from './ground/cpu.ts'
-import { benchServers } from './ground/servers.ts'
+import { benchServers, startProgram } from './ground/servers.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench monitor: how fast the monitor answers while readings of a thousand sensors flow, everything on this
@@ -30,7 +30,7 @@ machine: three brokers, PostgreSQL, a producer, three consumers, the monitor. Wh
   --help        this text
 
 It begins after a minute, in which the brokers have compiled what they do often. Alarms: the clock starts when the producer's
-spool has accepted the reading, and stops when an HTTP client that listens to /events has the alarm. exit 0 measured · 1 not every alarm arrived`
+spool has accepted the reading, and stops when an HTTP client that listens to /events has the alarm. exit 0 measured · 1 not every alarm arrived, or Ctrl-C`
 
 const ROOT = join(import.meta.dir, '..')
 /** brokers compile what they do often, and take half of both cores for it at first */
@@ -58,7 +58,7 @@ const PATHS = [
 /** an alarm, not the sensor beside it */
 const ALARM = /"alert_id":"[^"]+","timestamp":"[^"]+","sensor_id":"(probe-\d+)"/g
 
-await run('bench', async () => {
+await run('bench', async (signal) => {
   const values = flagsOf(HELP, {
     rate: { type: 'string', default: '5000' },
     seconds: { type: 'string', default: '15' },
@@ -75,18 +75,14 @@ await run('bench', async () => {
     consumers: 3,
     brokers: 3,
   }
-  const servers = await benchServers('monitor', 3)
+  const servers = await benchServers('monitor', 3, signal)
   const [port = 0] = await freePorts(1)
   const env = { ...servers.env, MONITORING_PORT: String(port), NODE_ENV: 'production' }
   const config = parseConfig(env)
   const sql = connect(config.DATABASE_URL, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
   const children: Bun.Subprocess[] = []
   const start = (argv: string[], more: Record<string, string> = {}) => {
-    const child = Bun.spawn([process.execPath, ...argv], {
-      cwd: ROOT,
-      env: { ...process.env, ...env, ...more },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
+    const child = startProgram([process.execPath, ...argv], { ...process.env, ...env, ...more }, ROOT)
     children.push(child)
     return child
   }

@@ -9,7 +9,7 @@ import { ownDatabase } from './ground/database.ts'
 import { cpuSeconds } from './ground/cpu.ts'
 import { drain } from './ground/drain.ts'
 import { fill, type Filled } from './ground/fill.ts'
-import { benchServers } from './ground/servers.ts'
+import { benchServers, startProgram } from './ground/servers.ts'
 import { showTable, type Spread } from './ground/table.ts'
 import { machine } from './machine.ts'
 import { missing, PEERS, type Peer } from './peers/peers.ts'
@@ -29,7 +29,7 @@ A peer whose tools are missing is left out, with a word. fsync on; one broker, t
   --work DIR      where peers are built, to be kept between runs (default: a temporary folder)
   --help          this text
 
-exit 0 every figure is sound · 1 one is void`
+exit 0 every figure is sound · 1 one is void, or Ctrl-C`
 
 /** "transfer" is the whole consumer with an empty rule book: validation, identity, order and exactly-once stay on. */
 const NO_RULES = 'groups: { sensors: 3, window: 60s }\nrules: []\n'
@@ -55,7 +55,7 @@ interface Contestant {
   run(round: number): Promise<Figure | string>
 }
 
-await run('bench', async () => {
+await run('bench', async (signal) => {
   const values = flagsOf(HELP, {
     readings: { type: 'string', default: '500000' },
     sensors: { type: 'string', default: '300' },
@@ -67,7 +67,7 @@ await run('bench', async () => {
   })
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
-  const servers = await benchServers('peers', 1)
+  const servers = await benchServers('peers', 1, signal)
   const { dir } = servers.at
   const work = values.work ?? join(dir, 'work')
   const wanted = values.peers.split(',').filter((name) => name !== '')
@@ -201,22 +201,19 @@ async function theirs(ground: Ground, peer: Peer, round: number, work: string): 
     if (ground.indexed) await sql.unsafe(INDEX)
     const used = spent(ground)
     const { username, password, host, pathname } = new URL(url)
-    const child = Bun.spawn(peer.command(work), {
-      ...(peer.cwd ? { cwd: peer.cwd(work) } : {}),
-      env: {
-        ...process.env,
-        ...peer.env,
-        KAFKA_BROKERS: ground.env.KAFKA_BROKERS,
-        DATABASE_URL: url,
-        TOPIC: ground.config.SENSOR_TOPIC,
-        GROUP: name,
-        READINGS: String(readings),
-        JDBC_URL: `jdbc:postgresql://${host}${pathname}`,
-        DATABASE_USER: decodeURIComponent(username),
-        DATABASE_PASSWORD: decodeURIComponent(password),
-      },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
+    const env = {
+      ...process.env,
+      ...peer.env,
+      KAFKA_BROKERS: ground.env.KAFKA_BROKERS,
+      DATABASE_URL: url,
+      TOPIC: ground.config.SENSOR_TOPIC,
+      GROUP: name,
+      READINGS: String(readings),
+      JDBC_URL: `jdbc:postgresql://${host}${pathname}`,
+      DATABASE_USER: decodeURIComponent(username),
+      DATABASE_PASSWORD: decodeURIComponent(password),
+    }
+    const child = startProgram(peer.command(work), env, peer.cwd?.(work))
     // Bytes of the table instead of a count: to count would cost the server what the peer needs.
     const bytesNow = async () =>
       (await sql<{ n: number }[]>`select pg_relation_size('peer_readings')::bigint as n`)[0]?.n ?? 0

@@ -24,11 +24,11 @@ delivers (acknowledged by two of three brokers), everything on this machine. The
   --batch N     readings an accept (default 500)
   --help        this text
 
-exit 0 all delivered · 1 not all arrived`
+exit 0 all delivered · 1 not all arrived, or Ctrl-C`
 
 const SENSORS_PER_TYPE = 200
 
-await run('bench', async () => {
+await run('bench', async (signal) => {
   const values = flagsOf(HELP, {
     seconds: { type: 'string', default: '20' },
     batch: { type: 'string', default: '500' },
@@ -37,6 +37,7 @@ await run('bench', async () => {
   const before = machine()
   const dir = mkdtempSync(join(tmpdir(), 'bench-producer-'))
   const reaper = startReaper(dir)
+  signal.addEventListener('abort', () => process.exit(EXIT.fault)) // the reaper ends the rest
   const kafka = await startTestKafka({ nodes: 3, dir, onStart: reaper.watch })
   try {
     const figures = await measure(dir, kafka.brokers, Number(values.seconds), Number(values.batch))

@@ -20,7 +20,7 @@ cores are left for them. Each sensor is registered before, by a reading of its o
   --consumers A,B   default 1,2,3: with 1000 sensors and three partitions
   --help            this text
 
-exit 0 all stored once · 1 not all, or not once`
+exit 0 all stored once · 1 not all, or not once, or Ctrl-C`
 
 interface Line {
   sensors: number
@@ -28,7 +28,7 @@ interface Line {
   consumers: number
 }
 
-await run('bench', async () => {
+await run('bench', async (signal) => {
   const values = flagsOf(HELP, {
     readings: { type: 'string', default: '1000000' },
     sensors: { type: 'string', default: '1000,10000,100000' },
@@ -37,7 +37,7 @@ await run('bench', async () => {
   })
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
-  const servers = await benchServers('scale', 1)
+  const servers = await benchServers('scale', 1, signal)
   const { env: shared, postgres } = servers
   const admin = connect(postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
   const numbers = (list: string) => list.split(',').filter(Boolean).map(Number)

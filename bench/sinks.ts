@@ -10,7 +10,7 @@ import { EXIT, flagsOf, run, sleep } from '../lib/run.ts'
 import { elasticsearchOf, coldStorageOf, SINKS, type SinkName } from '../lib/sink/open.ts'
 import { groupOf } from '../lib/sink/sink.ts'
 import { fill } from './ground/fill.ts'
-import { benchServers } from './ground/servers.ts'
+import { benchServers, startProgram } from './ground/servers.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench sinks: how fast each sink takes a filled topic: OpenSearch by _bulk, S3 (s3proxy) as NDJSON with zstd and as
@@ -21,16 +21,16 @@ taken from the first partition that the sink has claimed until it has moved past
   --sensors N     default 300
   --help          this text
 
-exit 0 all are there, once · 1 not all, or not once`
+exit 0 all are there, once · 1 not all, or not once, or Ctrl-C`
 
-await run('bench', async () => {
+await run('bench', async (signal) => {
   const values = flagsOf(HELP, {
     readings: { type: 'string', default: '200000' },
     sensors: { type: 'string', default: '300' },
   })
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
-  const servers = await benchServers('sinks', 3)
+  const servers = await benchServers('sinks', 3, signal)
   const { postgres } = servers
   const [search, storage] = await Promise.all([startTestSearch(servers.at), startTestStorage(servers.at)])
   const env = {
@@ -84,10 +84,8 @@ async function drain(
   const view = clusterView(kafkaClients({ brokers: config.KAFKA_BROKERS, clientId: 'bench' }))
   await waitForCoordinator(view, groupOf(config, sink), 60_000, new AbortController().signal)
   await view.close()
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, '../consumer.ts'), '--sink', sink], {
-    env: { ...process.env, ...env, CONSUMER_ID: `sink-${sink}` },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+  const argv = [process.execPath, join(import.meta.dir, '../consumer.ts'), '--sink', sink]
+  const child = startProgram(argv, { ...process.env, ...env, CONSUMER_ID: `sink-${sink}` })
   /** null until a partition is claimed */
   const takenNow = async () =>
     (

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Sql } from '../../lib/db/connect.ts'
 import { sleep } from '../../lib/run.ts'
 import { residentAtMost } from './memory.ts'
+import { startProgram } from './servers.ts'
 
 export interface Drained {
   /** between the first and the last reading seen to be stored */
@@ -23,9 +24,10 @@ export async function drain(
   deadlineMs = 300_000,
 ): Promise<Drained> {
   const children = Array.from({ length: consumers }, (_, i) =>
-    Bun.spawn([process.execPath, join(import.meta.dir, '../../consumer.ts')], {
-      env: { ...process.env, ...env, CONSUMER_ID: `consumer-${i + 1}` },
-      stdio: ['ignore', 'ignore', 'inherit'],
+    startProgram([process.execPath, join(import.meta.dir, '../../consumer.ts')], {
+      ...process.env,
+      ...env,
+      CONSUMER_ID: `consumer-${i + 1}`,
     }),
   )
   const storedNow = async () =>

@@ -103,6 +103,6 @@ function mean(values: readonly number[]): number | null {
 
 function quantile(values: readonly number[], q: number): number | null {
   if (values.length === 0) return null
-  const sorted = [...values].sort((a, b) => a - b)
+  const sorted = Float64Array.from(values).sort()
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? null
 }
