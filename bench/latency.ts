@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { parseConfig, type Config } from '../lib/config.ts'
 import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
@@ -10,7 +9,7 @@ import { EXIT, flagsOf, run, sleep } from '../lib/run.ts'
 import { nowMicros } from '../lib/time.ts'
 import { atShare } from './ground/asked.ts'
 import { fill } from './ground/fill.ts'
-import { benchServers, startProgram } from './ground/servers.ts'
+import { benchServers, startConsumers } from './ground/servers.ts'
 import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
@@ -47,13 +46,7 @@ await run('bench', async (signal) => {
   const sql = connect(postgres.url, { name: 'bench', max: 2, statementTimeoutMs: 60_000 })
   await migrate(sql)
   await fill(config, { readings: 1, sensors: 5 })
-  const consumers = [1, 2, 3].map((i) =>
-    startProgram([process.execPath, join(import.meta.dir, '../consumer.ts')], {
-      ...process.env,
-      ...env,
-      CONSUMER_ID: `consumer-${i}`,
-    }),
-  )
+  const consumers = startConsumers(env, 3)
   try {
     const figures = []
     const rates = values.rates.split(',').map(Number)

@@ -1,8 +1,7 @@
-import { join } from 'node:path'
 import type { Sql } from '../../lib/db/connect.ts'
 import { sleep } from '../../lib/run.ts'
 import { residentAtMost } from './memory.ts'
-import { startProgram } from './servers.ts'
+import { startConsumers } from './servers.ts'
 
 export interface Drained {
   /** between the first and the last reading seen to be stored */
@@ -23,13 +22,7 @@ export async function drain(
   consumers: number,
   deadlineMs = 300_000,
 ): Promise<Drained> {
-  const children = Array.from({ length: consumers }, (_, i) =>
-    startProgram([process.execPath, join(import.meta.dir, '../../consumer.ts')], {
-      ...process.env,
-      ...env,
-      CONSUMER_ID: `consumer-${i + 1}`,
-    }),
-  )
+  const children = startConsumers(env, consumers)
   const storedNow = async () =>
     (await sql<{ n: number | null }[]>`select sum(stored)::bigint as n from partition_progress`)[0]?.n ?? 0
   const before = await storedNow()

@@ -45,3 +45,11 @@ export function startProgram(argv: string[], env: Record<string, string | undefi
   if (id) reaper?.watch(id)
   return child
 }
+
+/** So many consumers as the product starts them. */
+export function startConsumers(env: Record<string, string>, count: number) {
+  const argv = [process.execPath, join(import.meta.dir, '../../consumer.ts')]
+  return Array.from({ length: count }, (_, i) =>
+    startProgram(argv, { ...process.env, ...env, CONSUMER_ID: `consumer-${i + 1}` }),
+  )
+}
