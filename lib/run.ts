@@ -90,9 +90,9 @@ const rests = new Map<() => void, number>()
 
 /**
  * A sleep for what happens now and then and needs no exact time: it ends along with whatever wakes this process about then
- * (`stir`). A wake-up costs an idle process more than most of what is done in it.
+ * (`stir`). A wake-up costs an idle process more than most of what is done in it. `onBegin` is given what ends it at once.
  */
-export function rest(ms: number, signal?: AbortSignal): Promise<void> {
+export function rest(ms: number, signal?: AbortSignal, onBegin?: (end: () => void) => void): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve()
     const end = countdown(ms * (1 + TOLERANCE), signal, () => {
@@ -101,6 +101,7 @@ export function rest(ms: number, signal?: AbortSignal): Promise<void> {
       stir()
     })
     rests.set(end, performance.now() + ms * (1 - TOLERANCE))
+    onBegin?.(end)
   })
 }
 

@@ -34,6 +34,15 @@ test('a rest that nothing stirs ends by itself, and takes along those that are a
   expect(await isOver(later)).toBe(true)
 })
 
+test('a rest ends at once where it is told to', async () => {
+  let wake = () => {}
+  const resting = rest(60_000, undefined, (end) => (wake = end))
+  expect(await isOver(resting)).toBe(false)
+  wake()
+  expect(await isOver(resting)).toBe(true)
+  wake() // nothing is left of it
+})
+
 test('a rest under a signal that has aborted is over', async () => {
   expect(await isOver(rest(60_000, AbortSignal.abort()))).toBe(true)
 })

@@ -170,7 +170,7 @@ export function createBooks(database: Pick<Database, 'sql'>): Books {
       const listening = await database.sql.listen('rules', () => wake()).catch(() => null)
       while (!signal.aborted) {
         await refresh().catch((error: Error) => log.warn('rules.not_read', { error }))
-        await Promise.race([rest(POLL_MS, signal), new Promise<void>((resolve) => (wake = resolve))])
+        await rest(POLL_MS, signal, (end) => (wake = end))
       }
       await listening?.unlisten().catch(() => {})
     },

@@ -52,7 +52,7 @@ export async function runRelay(database: Database, relay: Relay, signal: AbortSi
         await relay.tidy()
       }
       if (isTold) continue
-      await Promise.race([rest(POLL_MS, signal), new Promise<void>((resolve) => (wake = resolve))])
+      await rest(POLL_MS, signal, (end) => (wake = end))
     } catch (error) {
       if (signal.aborted) break
       log.warn('relay.failed', { relay: relay.name, error: error as Error })

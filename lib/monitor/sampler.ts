@@ -1,6 +1,6 @@
 import type { ClusterView } from '../kafka/client.ts'
 import { log } from '../log.ts'
-import { sleep, stir } from '../run.ts'
+import { rest, sleep, stir } from '../run.ts'
 import type { Database } from './database.ts'
 import { createBrokerWatch } from './brokers.ts'
 import { createFlowTracker } from './flow.ts'
@@ -280,8 +280,7 @@ export function createSampler(options: SamplerOptions): Sampler {
   async function keepQuick(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       if (!allAlerts && changedAlerts.size === 0 && !rebalancesChanged) {
-        const changed = new Promise<void>((resolve) => (wake = resolve))
-        await Promise.race([changed, sleep(UNWATCHED_TICK_MS, signal)])
+        await rest(UNWATCHED_TICK_MS, signal, (end) => (wake = end))
         continue
       }
       const began = performance.now()
