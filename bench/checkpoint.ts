@@ -7,7 +7,7 @@ import { createMark, place } from '../lib/ingest/marks.ts'
 import { createOutputs } from '../lib/ingest/outputs.ts'
 import { createProcessor, createState } from '../lib/ingest/partition.ts'
 import { SENSOR_TYPES, UNITS, type Reading } from '../lib/reading.ts'
-import { flagsOf } from '../lib/run.ts'
+import { settingsOf } from './ground/settings.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench checkpoint: what the rule book in force costs: processor time a reading (of this process, everything from the
@@ -17,12 +17,7 @@ processed message to the verdicts), memory a sensor, and a checkpoint's bytes an
   --readings N  of each (default 300)
   --help        this text`
 
-const values = flagsOf(HELP, {
-  sensors: { type: 'string', default: '2000' },
-  readings: { type: 'string', default: '300' },
-})
-const sensors = Number(values.sensors)
-const readings = Number(values.readings)
+const { sensors, readings } = settingsOf(HELP, { sensors: 2000, readings: 300 })
 const config = parseConfig({})
 const rules = createRules(1, parseBook(bookOfFile(config), config.RULES_FILE))
 const LEVEL = { temperature: 25, vibration: 2, energy: 100, humidity: 45, pressure: 1013 }

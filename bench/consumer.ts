@@ -2,10 +2,11 @@ import { parseConfig } from '../lib/config.ts'
 import { closeSql, connect } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, flagsOf, run } from '../lib/run.ts'
+import { EXIT, run } from '../lib/run.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers } from './ground/servers.ts'
+import { settingsOf } from './ground/settings.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench consumer: how fast consumers drain a filled topic into PostgreSQL, with limits, alarms and exactly-once
@@ -20,11 +21,7 @@ stored, after the group has joined.
 exit 0 all stored once · 1 not all, or not once, or Ctrl-C`
 
 await run('bench', async (signal) => {
-  const values = flagsOf(HELP, {
-    readings: { type: 'string', default: '1000000' },
-    consumers: { type: 'string', default: '3' },
-    sensors: { type: 'string', default: '300' },
-  })
+  const asked = settingsOf(HELP, { readings: 1_000_000, consumers: 3, sensors: 300 })
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
   const servers = await benchServers('consumer', 3, signal)
@@ -33,11 +30,8 @@ await run('bench', async (signal) => {
   const sql = connect(postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
   try {
     await migrate(sql)
-    const { readings } = await fill(config, {
-      readings: Number(values.readings),
-      sensors: Number(values.sensors),
-    })
-    const drained = await drain(env, sql, readings, Number(values.consumers))
+    const { readings } = await fill(config, asked)
+    const drained = await drain(env, sql, readings, asked.consumers)
     const counts = await sql<{ stored: number; distinct: number; alerts: number }[]>`
       select (select count(*) from readings)::bigint as stored,
         (select count(*) from (select distinct sensor_key, run_key, seq from readings) d)::bigint as distinct,
@@ -48,12 +42,7 @@ await run('bench', async (signal) => {
       largest_consumer_mib: drained.largestMib,
       ...counts[0],
     }
-    const settings = {
-      consumers: Number(values.consumers),
-      sensors: Number(values.sensors),
-      brokers: 3,
-      partitions: 3,
-    }
+    const settings = { consumers: asked.consumers, sensors: asked.sensors, brokers: 3, partitions: 3 }
     console.log(JSON.stringify({ bench: 'consumer', ...figures, settings, machine: before }, null, 2))
     return figures.stored === readings && figures.distinct === readings ? EXIT.ok : EXIT.fault
   } finally {

@@ -7,7 +7,7 @@ import { DEVICE_TOPIC, readingsOf } from '../lib/device.ts'
 import { CHECKPOINT_VERSION, decodeCheckpoint, encodeCheckpoint } from '../lib/ingest/checkpoint.ts'
 import { createOutputs } from '../lib/ingest/outputs.ts'
 import { createProcessor, createState } from '../lib/ingest/partition.ts'
-import { flagsOf } from '../lib/run.ts'
+import { settingsOf } from './ground/settings.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench devices: what one device (two sensors) costs a consumer that knows it: memory, without Kafka and PostgreSQL
@@ -20,13 +20,7 @@ const HELP = `bun run bench devices: what one device (two sensors) costs a consu
 live: objects and their buffers after a collection; resident: what the process has grown by, with what the collector
 has not given back. The checkpoint is one of all these devices, as if they stood in one partition.`
 
-const values = flagsOf(HELP, {
-  devices: { type: 'string', default: '20000' },
-  readings: { type: 'string', default: '5' },
-  types: { type: 'boolean' },
-})
-const devices = Number(values.devices)
-const readings = Number(values.readings)
+const { devices, readings, types } = settingsOf(HELP, { devices: 20_000, readings: 5, types: false })
 const config = parseConfig({})
 const rules = createRules(1, parseBook(bookOfFile(config), config.RULES_FILE))
 
@@ -88,7 +82,7 @@ console.log(
       encode_us_a_device: rounded((1000 * encoded.ms) / devices),
       decode_us_a_device: rounded((1000 * decoded.ms) / devices),
       restored: decoded.result?.state.sensors.size,
-      ...(values.types ? { objects_a_device: grown(before.types, after.types) } : {}),
+      ...(types ? { objects_a_device: grown(before.types, after.types) } : {}),
       machine: machine(),
     },
     null,

@@ -5,11 +5,12 @@ import { migrate } from '../lib/db/migrate.ts'
 import { MONITOR_RUNTIME } from '../lib/local/plan.ts'
 import { freePorts } from '../lib/local/ports.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, flagsOf, run } from '../lib/run.ts'
+import { EXIT, run } from '../lib/run.ts'
 import { get, times, untilSensors } from './ground/asked.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers, startProgram } from './ground/servers.ts'
+import { settingsOf } from './ground/settings.ts'
 import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
@@ -37,17 +38,14 @@ const QUESTIONS = {
 }
 
 await run('bench', async (signal) => {
-  const values = flagsOf(HELP, {
-    stored: { type: 'string', default: '1000000,10000000,100000000' },
-    rate: { type: 'string', default: '500' },
-    readings: { type: 'string', default: '300000' },
-    consumers: { type: 'string', default: '3' },
+  const { rate, readings, consumers, ...asked } = settingsOf(HELP, {
+    stored: [1_000_000, 10_000_000, 100_000_000],
+    rate: 500,
+    readings: 300_000,
+    consumers: 3,
   })
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
-  const rate = Number(values.rate)
-  const readings = Number(values.readings)
-  const consumers = Number(values.consumers)
   const servers = await benchServers('history', 1, signal)
   const sql = connect(servers.postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 3_600_000 })
   const envOf = (topic: string) => ({
@@ -66,7 +64,7 @@ await run('bench', async (signal) => {
     await ingest('history-warm') // sensors are registered, servers have compiled what they do often
     const past = await startPast(sql, rate)
     const figures = []
-    for (const [i, stored] of values.stored.split(',').map(Number).entries()) {
+    for (const [i, stored] of asked.stored.entries()) {
       await past.grow(stored)
       const drained = await ingest(`history-${i}`)
       const figure = {

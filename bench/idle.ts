@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { closeSql, connect } from '../lib/db/connect.ts'
 import { askStatus, type StackStatus } from '../lib/local/control.ts'
-import { EXIT, flagsOf, run, sleep, Stop } from '../lib/run.ts'
+import { EXIT, run, sleep, Stop } from '../lib/run.ts'
 import { busySeconds, cpuSeconds } from './ground/cpu.ts'
 import { residentOf } from './ground/memory.ts'
+import { settingsOf } from './ground/settings.ts'
 import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
@@ -21,11 +22,7 @@ of_a_core: shares in percent. "ours" are the Bun processes: the plant, consumers
 other_work: processor cores that something else on this machine took meanwhile. exit 0 measured · 1 the stack did not start, or Ctrl-C`
 
 await run('bench', async (signal) => {
-  const values = flagsOf(HELP, {
-    after: { type: 'string', default: '180' },
-    seconds: { type: 'string', default: '60' },
-  })
-  const settings = { after: +values.after, seconds: +values.seconds }
+  const settings = settingsOf(HELP, { after: 180, seconds: 60 })
   const before = machine()
   const dir = mkdtempSync(join(tmpdir(), 'bench-idle-'))
   try {

@@ -7,7 +7,7 @@ import { createMissing, waitForCoordinator } from '../lib/kafka/topics.ts'
 import { freePorts } from '../lib/local/ports.ts'
 import { startTestRegistry } from '../lib/local/testbed.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, flagsOf, run, sleep } from '../lib/run.ts'
+import { EXIT, run, sleep } from '../lib/run.ts'
 import { readLedger } from '../lib/spool/ledger.ts'
 import { topicPlan } from '../lib/topics.ts'
 import { verify } from '../lib/verify/verify.ts'
@@ -15,6 +15,7 @@ import { atShare } from './ground/asked.ts'
 import { busySeconds, cpuSeconds } from './ground/cpu.ts'
 import { residentOf } from './ground/memory.ts'
 import { benchServers, startProgram } from './ground/servers.ts'
+import { settingsOf } from './ground/settings.ts'
 import { watchAlerts } from './ground/watch-alerts.ts'
 import { machine } from './machine.ts'
 
@@ -37,17 +38,16 @@ other_work: processor cores that something else on this machine took meanwhile. 
 const warmUpMs = ({ devices, rate }: Settings) => Math.max(60_000, ((2 * devices) / rate) * 1000)
 
 await run('bench', async (signal) => {
-  const values = flagsOf(HELP, {
-    seconds: { type: 'string', default: '60' },
-    rate: { type: 'string', default: '5000' },
-    devices: { type: 'string', default: '1000' },
-    consumers: { type: 'string', default: '3' },
+  const { devices: counts, ...settings } = settingsOf(HELP, {
+    seconds: 60,
+    rate: 5000,
+    devices: [1000],
+    consumers: 3,
   })
   log.configure({ level: 'ERROR', service: 'bench' })
-  const settings = { seconds: +values.seconds, rate: +values.rate, consumers: +values.consumers }
   const before = machine()
   const runs: Awaited<ReturnType<typeof measure>>[] = []
-  for (const devices of values.devices.split(',').map(Number)) {
+  for (const devices of counts) {
     runs.push(await measure({ ...settings, devices }, signal))
   }
   console.log(

@@ -11,7 +11,7 @@ import { MONITOR_RUNTIME } from '../lib/local/plan.ts'
 import { freePorts } from '../lib/local/ports.ts'
 import { log } from '../lib/log.ts'
 import { encodeFactoryMessage, type Reading } from '../lib/reading.ts'
-import { EXIT, flagsOf, run, sleep } from '../lib/run.ts'
+import { EXIT, run, sleep } from '../lib/run.ts'
 import { openSpool, type Spool } from '../lib/spool/spool.ts'
 import { nowMicros } from '../lib/time.ts'
 import { topicPlan } from '../lib/topics.ts'
@@ -19,6 +19,7 @@ import { get, summary, times, until, untilSensors } from './ground/asked.ts'
 import { residentOf } from './ground/memory.ts'
 import { cpuSeconds } from './ground/cpu.ts'
 import { benchServers, startProgram } from './ground/servers.ts'
+import { settingsOf } from './ground/settings.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench monitor: how fast the monitor answers while readings of a thousand sensors flow, everything on this
@@ -59,22 +60,10 @@ const PATHS = [
 const ALARM = /"alert_id":"[^"]+","timestamp":"[^"]+","sensor_id":"(probe-\d+)"/g
 
 await run('bench', async (signal) => {
-  const values = flagsOf(HELP, {
-    rate: { type: 'string', default: '5000' },
-    seconds: { type: 'string', default: '15' },
-    probes: { type: 'string', default: '200' },
-  })
+  const asked = settingsOf(HELP, { rate: 5000, seconds: 15, probes: 200 })
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
-  const settings = {
-    rate: Number(values.rate),
-    sensors: SENSORS,
-    seconds: Number(values.seconds),
-    probes: Number(values.probes),
-    viewers: VIEWERS,
-    consumers: 3,
-    brokers: 3,
-  }
+  const settings = { ...asked, sensors: SENSORS, viewers: VIEWERS, consumers: 3, brokers: 3 }
   const servers = await benchServers('monitor', 3, signal)
   const [port = 0] = await freePorts(1)
   const env = { ...servers.env, MONITORING_PORT: String(port), NODE_ENV: 'production' }

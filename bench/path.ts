@@ -9,7 +9,7 @@ import { identityOf } from '../lib/ingest/identity.ts'
 import { createOutputs } from '../lib/ingest/outputs.ts'
 import { createProcessor, createState } from '../lib/ingest/partition.ts'
 import { walk, type PlainRecords } from '../lib/kafka/records.ts'
-import { flagsOf } from '../lib/run.ts'
+import { settingsOf } from './ground/settings.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench path: what a reading costs between the fetched bytes and the rows for PostgreSQL, stage by stage, in
@@ -20,11 +20,7 @@ nanoseconds of this process's processor time; no Kafka, no database.
   --rounds N      default 5
   --help          this text`
 
-const values = flagsOf(HELP, {
-  readings: { type: 'string', default: '300000' },
-  sensors: { type: 'string', default: '300' },
-  rounds: { type: 'string', default: '5' },
-})
+const settings = settingsOf(HELP, { readings: 300_000, sensors: 300, rounds: 5 })
 
 const require = createRequire(import.meta.url)
 const Record = require('kafkajs/src/protocol/recordBatch/record/v0')
@@ -33,10 +29,10 @@ const { plainRecords } = require('kafkajs/src/protocol/recordBatch/plainRecords'
   plainRecords(bytes: Buffer): PlainRecords & { decode(): unknown[] }
 }
 
-const count = Number(values.readings)
+const count = settings.readings
 const config = parseConfig({})
 const book = createRules(1, parseBook(bookOfFile(config), config.RULES_FILE))
-const fetches = await fetched(count, Number(values.sensors))
+const fetches = await fetched(count, settings.sensors)
 const where = { topic: config.SENSOR_TOPIC, partition: 0, topicKey: 1 }
 let sensors = new Map<string, number>()
 const keys = {
@@ -67,7 +63,7 @@ const figures: { [stage: string]: { ns: number; rows: number } } = {}
 for (const [name, stage] of Object.entries(stages)) {
   let best = Infinity
   let rows = 0
-  for (let i = 0; i < Number(values.rounds); i++) {
+  for (let i = 0; i < settings.rounds; i++) {
     Bun.gc(true)
     const started = process.cpuUsage()
     rows = stage()

@@ -4,12 +4,13 @@ import { parseConfig, type Config } from '../lib/config.ts'
 import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, flagsOf, run, sleep } from '../lib/run.ts'
+import { EXIT, run, sleep } from '../lib/run.ts'
 import { ownDatabase } from './ground/database.ts'
 import { cpuSeconds } from './ground/cpu.ts'
 import { drain } from './ground/drain.ts'
 import { fill, type Filled } from './ground/fill.ts'
 import { benchServers, startProgram } from './ground/servers.ts'
+import { refuse, settingsOf } from './ground/settings.ts'
 import { showTable, type Spread } from './ground/table.ts'
 import { machine } from './machine.ts'
 import { missing, PEERS, type Peer } from './peers/peers.ts'
@@ -56,21 +57,24 @@ interface Contestant {
 }
 
 await run('bench', async (signal) => {
-  const values = flagsOf(HELP, {
-    readings: { type: 'string', default: '500000' },
-    sensors: { type: 'string', default: '300' },
-    rounds: { type: 'string', default: '5' },
-    consumers: { type: 'string', default: '3' },
-    peers: { type: 'string', default: PEERS.map((peer) => peer.name).join(',') },
-    indexed: { type: 'boolean', default: false },
-    work: { type: 'string' },
+  const known = PEERS.map((peer) => peer.name)
+  const asked = settingsOf(HELP, {
+    readings: 500_000,
+    sensors: 300,
+    rounds: 5,
+    consumers: 3,
+    peers: known.join(','),
+    indexed: false,
+    work: '',
   })
+  const wanted = asked.peers.split(',').filter((name) => name !== '')
+  if (!wanted.every((name) => known.includes(name)))
+    refuse('peers', `some of ${known.join(', ')}`, asked.peers)
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
   const servers = await benchServers('peers', 1, signal)
   const { dir } = servers.at
-  const work = values.work ?? join(dir, 'work')
-  const wanted = values.peers.split(',').filter((name) => name !== '')
+  const work = asked.work || join(dir, 'work')
   const peers = await ready(
     PEERS.filter((peer) => wanted.includes(peer.name)),
     work,
@@ -80,7 +84,7 @@ await run('bench', async (signal) => {
   const admin = connect(env.DATABASE_URL, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
   try {
     const config = parseConfig(env)
-    const filled = await fill(config, { readings: Number(values.readings), sensors: Number(values.sensors) })
+    const filled = await fill(config, asked)
     const pids = { postgres: servers.postgres.pid, kafka: servers.kafka.nodes[0]?.pid ?? 0 }
     const ground: Ground = {
       admin,
@@ -88,8 +92,8 @@ await run('bench', async (signal) => {
       env,
       filled,
       servers: pids,
-      consumers: Number(values.consumers),
-      indexed: values.indexed,
+      consumers: asked.consumers,
+      indexed: asked.indexed,
     }
     const noRules = { RULES_FILE: join(dir, 'no-rules.yaml') }
     const contestants: Contestant[] = [
@@ -100,7 +104,7 @@ await run('bench', async (signal) => {
         run: (round: number) => theirs(ground, peer, round, work),
       })),
     ]
-    const rounds = await compete(contestants, Number(values.rounds))
+    const rounds = await compete(contestants, asked.rounds)
     const figures = contestants.map(({ name }) => ({ name, ...summary(name, rounds) }))
     showTable(figures)
     console.log(
@@ -112,8 +116,8 @@ await run('bench', async (signal) => {
           settings: {
             readings: filled.readings,
             bytes_a_reading: Math.round(filled.bytes / filled.readings),
-            sensors: Number(values.sensors),
-            rounds: Number(values.rounds),
+            sensors: asked.sensors,
+            rounds: asked.rounds,
             consumers: ground.consumers,
             brokers: 1,
             partitions: 3,

@@ -11,10 +11,11 @@ import { createMissing } from '../lib/kafka/topics.ts'
 import { startReaper } from '../lib/local/reaper.ts'
 import { startTestKafka } from '../lib/local/testbed.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, flagsOf, run } from '../lib/run.ts'
+import { EXIT, run } from '../lib/run.ts'
 import { openSpool } from '../lib/spool/spool.ts'
 import { nowMicros } from '../lib/time.ts'
 import { topicPlan } from '../lib/topics.ts'
+import { settingsOf } from './ground/settings.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench producer: how many readings a second one producer accepts (on the disk, each commit flushed) and
@@ -29,10 +30,7 @@ exit 0 all delivered · 1 not all arrived, or Ctrl-C`
 const SENSORS_PER_TYPE = 200
 
 await run('bench', async (signal) => {
-  const values = flagsOf(HELP, {
-    seconds: { type: 'string', default: '20' },
-    batch: { type: 'string', default: '500' },
-  })
+  const { seconds, batch } = settingsOf(HELP, { seconds: 20, batch: 500 })
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
   const dir = mkdtempSync(join(tmpdir(), 'bench-producer-'))
@@ -40,7 +38,7 @@ await run('bench', async (signal) => {
   signal.addEventListener('abort', () => process.exit(EXIT.fault)) // the reaper ends the rest
   const kafka = await startTestKafka({ nodes: 3, dir, onStart: reaper.watch })
   try {
-    const figures = await measure(dir, kafka.brokers, Number(values.seconds), Number(values.batch))
+    const figures = await measure(dir, kafka.brokers, seconds, batch)
     console.log(JSON.stringify({ bench: 'producer', ...figures, machine: before }, null, 2))
     return figures.in_log === figures.accepted ? EXIT.ok : EXIT.fault
   } finally {

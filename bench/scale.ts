@@ -2,11 +2,12 @@ import { parseConfig } from '../lib/config.ts'
 import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, flagsOf, run } from '../lib/run.ts'
+import { EXIT, run } from '../lib/run.ts'
 import { ownDatabase } from './ground/database.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers } from './ground/servers.ts'
+import { settingsOf } from './ground/settings.ts'
 import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
@@ -29,23 +30,22 @@ interface Line {
 }
 
 await run('bench', async (signal) => {
-  const values = flagsOf(HELP, {
-    readings: { type: 'string', default: '1000000' },
-    sensors: { type: 'string', default: '1000,10000,100000' },
-    partitions: { type: 'string', default: '3,12,48' },
-    consumers: { type: 'string', default: '1,2,3' },
+  const { readings, ...asked } = settingsOf(HELP, {
+    readings: 1_000_000,
+    sensors: [1000, 10_000, 100_000],
+    partitions: [3, 12, 48],
+    consumers: [1, 2, 3],
   })
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
   const servers = await benchServers('scale', 1, signal)
   const { env: shared, postgres } = servers
   const admin = connect(postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
-  const numbers = (list: string) => list.split(',').filter(Boolean).map(Number)
   const usual: Line = { sensors: 1000, partitions: 3, consumers: 3 }
   const lines = [
-    ...numbers(values.sensors).map((sensors) => ({ ...usual, sensors })),
-    ...numbers(values.partitions).map((partitions) => ({ ...usual, partitions })),
-    ...numbers(values.consumers).map((consumers) => ({ ...usual, consumers })),
+    ...asked.sensors.map((sensors) => ({ ...usual, sensors })),
+    ...asked.partitions.map((partitions) => ({ ...usual, partitions })),
+    ...asked.consumers.map((consumers) => ({ ...usual, consumers })),
   ]
   try {
     const figures = []
@@ -58,15 +58,15 @@ await run('bench', async (signal) => {
         MAX_SENSORS: '200000',
       }
       const measured = await ownDatabase(admin, postgres.url, `scale_${i}`, (url, sql) =>
-        measure({ ...env, DATABASE_URL: url }, sql, line, Number(values.readings)),
+        measure({ ...env, DATABASE_URL: url }, sql, line, readings),
       )
       console.error(JSON.stringify({ ...line, ...measured }))
       figures.push({ ...line, ...measured })
     }
-    const settings = { readings: Number(values.readings), brokers: 1 }
+    const settings = { readings, brokers: 1 }
     showTable(figures)
     console.log(JSON.stringify({ bench: 'scale', figures, settings, machine: before }, null, 2))
-    return figures.every((figure) => figure.distinct === Number(values.readings)) ? EXIT.ok : EXIT.fault
+    return figures.every((figure) => figure.distinct === readings) ? EXIT.ok : EXIT.fault
   } finally {
     await closeSql(admin)
     await servers.stop()

@@ -6,11 +6,12 @@ import { clusterView, kafkaClients } from '../lib/kafka/client.ts'
 import { waitForCoordinator } from '../lib/kafka/topics.ts'
 import { startTestSearch, startTestStorage } from '../lib/local/testbed.ts'
 import { log } from '../lib/log.ts'
-import { EXIT, flagsOf, run, sleep } from '../lib/run.ts'
+import { EXIT, run, sleep } from '../lib/run.ts'
 import { elasticsearchOf, coldStorageOf, SINKS, type SinkName } from '../lib/sink/open.ts'
 import { groupOf } from '../lib/sink/sink.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers, startProgram } from './ground/servers.ts'
+import { settingsOf } from './ground/settings.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench sinks: how fast each sink takes a filled topic: OpenSearch by _bulk, S3 (s3proxy) as NDJSON with zstd and as
@@ -24,10 +25,7 @@ taken from the first partition that the sink has claimed until it has moved past
 exit 0 all are there, once · 1 not all, or not once, or Ctrl-C`
 
 await run('bench', async (signal) => {
-  const values = flagsOf(HELP, {
-    readings: { type: 'string', default: '200000' },
-    sensors: { type: 'string', default: '300' },
-  })
+  const asked = settingsOf(HELP, { readings: 200_000, sensors: 300 })
   log.configure({ level: 'WARN', service: 'bench' })
   const before = machine()
   const servers = await benchServers('sinks', 3, signal)
@@ -43,15 +41,12 @@ await run('bench', async (signal) => {
   const sql = connect(postgres.url, { name: 'bench', max: 1, statementTimeoutMs: 60_000 })
   try {
     await migrate(sql)
-    const { readings } = await fill(config, {
-      readings: Number(values.readings),
-      sensors: Number(values.sensors),
-    })
+    const { readings } = await fill(config, asked)
     const figures: Record<string, Figures> = {}
     for (const sink of SINKS) figures[sink] = await drain(config, env, sql, sink, readings)
     const settings = {
       readings,
-      sensors: Number(values.sensors),
+      sensors: asked.sensors,
       brokers: 3,
       partitions: 3,
       formats: config.S3_FORMATS,

@@ -67,7 +67,7 @@ export async function fill(
     filled.readings++
     filled.bytes += Buffer.byteLength(value)
     filled.sum += BigInt(Math.round((m.reading?.value ?? 0) * 1e6))
-    const last = filled.readings === readings
+    const last = filled.readings >= readings
     for (const [p, messages] of last ? waiting : [[partition, list] as const]) {
       if (messages.length < CHUNK && !last) continue
       await producer.send({
