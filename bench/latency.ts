@@ -25,13 +25,15 @@ every 5 ms in turn.
   --sensors N     default 1000
   --help          this text
 
-exit 0 every alarm was seen · 1 not every one, or none was due, or Ctrl-C`
+An alarm counts as unseen after ten seconds. exit 0 every alarm was seen · 1 not every one, or none was due, or Ctrl-C`
 
 const WARM_UP_S = 5
 const BROKERS_WARM_UP_S = 60
 /** a different sensor goes beyond its limit so often */
 const ALARM_EVERY_MS = 40
 const SEND_EVERY_MS = 5
+/** an alarm that comes later was not seen */
+const SEEN_WITHIN_S = 10
 
 await run('bench', async (signal) => {
   const { rates, seconds, sensors } = settingsOf(HELP, { rates: [1000, 5000], seconds: 30, sensors: 1000 })
@@ -100,7 +102,7 @@ async function measure(config: Config, sql: Sql, { rate, round, seconds, sensors
       again = false
       const rows = await sql<{ sensor_id: string; at: number }[]>`
         select sensor_id, round(extract(epoch from "timestamp") * 1000000)::bigint as at from alerts
-        where "timestamp" > now() - interval '5 seconds' and rule_id = 'temperature.high_high'`
+        where "timestamp" > now() - make_interval(secs => ${SEEN_WITHIN_S + 2}) and rule_id = 'temperature.high_high'`
       const now = nowMicros()
       for (const { sensor_id, at } of rows) {
         const key = `${sensor_id} ${at}`
@@ -148,7 +150,7 @@ async function measure(config: Config, sql: Sql, { rate, round, seconds, sensors
     await sleep(SEND_EVERY_MS)
   }
   for (const partition of waiting.keys()) send(partition) // those whose turn would have come
-  const until = performance.now() + 10_000
+  const until = performance.now() + SEEN_WITHIN_S * 1000
   while ([...expected.keys()].some((key) => !seen.has(key)) && performance.now() < until) await sleep(50)
   await watch.unlisten()
   await producer.disconnect()
@@ -159,7 +161,7 @@ async function measure(config: Config, sql: Sql, { rate, round, seconds, sensors
     readings_per_second: rate,
     alarms: ms.length,
     unseen: expected.size - ms.length,
-    ms: { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), most: at(1) },
+    ms: { p50: at(0.5), p90: at(0.9), p99: at(0.99), most: at(1) },
   }
 }
 
