@@ -10,6 +10,7 @@ import { EXIT, run, sleep } from '../lib/run.ts'
 import { elasticsearchOf, coldStorageOf, SINKS, type SinkName } from '../lib/sink/open.ts'
 import { groupOf } from '../lib/sink/sink.ts'
 import { fill } from './ground/fill.ts'
+import { residentAtMost } from './ground/memory.ts'
 import { benchServers, startProgram } from './ground/servers.ts'
 import { settingsOf } from './ground/settings.ts'
 import { machine } from './machine.ts'
@@ -97,13 +98,14 @@ async function drain(
     if (n !== null && n !== last.n) last = { n, at }
     await sleep(50)
   }
+  const largest = residentAtMost(child.pid)
   child.kill('SIGTERM')
   await child.exited
   const used = child.resourceUsage()
   return {
     readings_per_second: claimedAt === null ? 0 : Math.round((last.n / (last.at - claimedAt)) * 1000),
     sink_cpu_seconds_per_million: Number((Number(used?.cpuTime.total ?? 0) / readings).toFixed(2)),
-    largest_mib: Math.round((used?.maxRSS ?? 0) / 1024 ** 2),
+    largest_mib: Math.round(largest / 1024 ** 2),
     there: await countThere(config, sink),
   }
 }
