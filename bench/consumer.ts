@@ -3,6 +3,7 @@ import { closeSql, connect } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
 import { log } from '../lib/log.ts'
 import { EXIT, run } from '../lib/run.ts'
+import { countStored } from './ground/database.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers } from './ground/servers.ts'
@@ -32,15 +33,13 @@ await run('bench', async (signal) => {
     await migrate(sql)
     const { readings } = await fill(config, asked)
     const drained = await drain(env, sql, readings, asked.consumers)
-    const counts = await sql<{ stored: number; distinct: number; alerts: number }[]>`
-      select (select count(*) from readings)::bigint as stored,
-        (select count(*) from (select distinct sensor_key, run_key, seq from readings) d)::bigint as distinct,
-        (select count(*) from alerts)::bigint as alerts`
+    const alerts = await sql<{ alerts: number }[]>`select count(*) as alerts from alerts`
     const figures = {
       readings_per_second: Math.round(drained.readings / drained.seconds),
       consumer_cpu_seconds_per_million: Number(((drained.cpuSeconds / readings) * 1e6).toFixed(2)),
       largest_consumer_mib: drained.largestMib,
-      ...counts[0],
+      ...(await countStored(sql, sql``)),
+      ...alerts[0],
     }
     const settings = { consumers: asked.consumers, sensors: asked.sensors, brokers: 3, partitions: 3 }
     console.log(JSON.stringify({ bench: 'consumer', ...figures, settings, machine: before }, null, 2))

@@ -7,6 +7,7 @@ import { freePorts } from '../lib/local/ports.ts'
 import { log } from '../lib/log.ts'
 import { EXIT, run } from '../lib/run.ts'
 import { get, times, untilSensors } from './ground/asked.ts'
+import { countStored } from './ground/database.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers, startProgram } from './ground/servers.ts'
@@ -24,7 +25,7 @@ on. A hundred million readings take some 11 GB of disk and some minutes to make.
   --consumers N     default 3
   --help            this text
 
-exit 0 all stored · 1 not all, or Ctrl-C`
+exit 0 all stored once · 1 not all, or not once, or Ctrl-C`
 
 const SENSORS = 1000
 const SENSOR = 'temp-sensor-001'
@@ -54,10 +55,16 @@ await run('bench', async (signal) => {
     SENSOR_TOPIC: topic,
     CONSUMER_GROUP: topic,
   })
-  /** drains a topic of its own into what is stored */
+  /** drains a topic of its own into what is stored, and counts what of it is there */
   const ingest = async (topic: string) => {
+    const since = new Date()
     await fill(parseConfig(envOf(topic)), { readings, sensors: SENSORS })
-    return drain(envOf(topic), sql, readings, consumers)
+    const drained = await drain(envOf(topic), sql, readings, consumers)
+    const counts = await countStored(
+      sql,
+      sql`join topics using (topic_key) where topic = ${topic} and received_at >= ${since}`,
+    )
+    return { ...drained, ...counts }
   }
   try {
     await migrate(sql)
@@ -73,6 +80,7 @@ await run('bench', async (signal) => {
         readings_per_second: Math.round(drained.readings / drained.seconds),
         consumer_cpu_seconds_per_million: Number(((drained.cpuSeconds / readings) * 1e6).toFixed(2)),
         drained: drained.stored,
+        distinct: drained.distinct,
         ms: await ask(envOf('history-warm')),
       }
       console.error(JSON.stringify(figure))
@@ -81,7 +89,7 @@ await run('bench', async (signal) => {
     const settings = { rate, readings, consumers, sensors: SENSORS, brokers: 1, asked: ASKED }
     showTable(figures)
     console.log(JSON.stringify({ bench: 'history', figures, settings, machine: before }, null, 2))
-    return figures.every((figure) => figure.drained === readings) ? EXIT.ok : EXIT.fault
+    return figures.every((f) => f.drained === readings && f.distinct === readings) ? EXIT.ok : EXIT.fault
   } finally {
     await closeSql(sql)
     await servers.stop()

@@ -3,7 +3,7 @@ import { closeSql, connect, type Sql } from '../lib/db/connect.ts'
 import { migrate } from '../lib/db/migrate.ts'
 import { log } from '../lib/log.ts'
 import { EXIT, run } from '../lib/run.ts'
-import { ownDatabase } from './ground/database.ts'
+import { countStored, ownDatabase } from './ground/database.ts'
 import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers } from './ground/servers.ts'
@@ -66,7 +66,7 @@ await run('bench', async (signal) => {
     const settings = { readings, brokers: 1 }
     showTable(figures)
     console.log(JSON.stringify({ bench: 'scale', figures, settings, machine: before }, null, 2))
-    return figures.every((figure) => figure.distinct === readings) ? EXIT.ok : EXIT.fault
+    return figures.every((f) => f.stored === readings && f.distinct === readings) ? EXIT.ok : EXIT.fault
   } finally {
     await closeSql(admin)
     await servers.stop()
@@ -85,13 +85,10 @@ async function measure(env: Record<string, string>, sql: Sql, line: Line, readin
   await drain(env, sql, line.sensors, line.consumers)
   await fill(parseConfig(env), { ...plant, readings, run: 'measure', since: known.until + 1 })
   const drained = await drain(env, sql, readings, line.consumers)
-  const [counted] = await sql<{ distinct: number }[]>`
-    select count(*)::bigint as distinct from (
-      select distinct sensor_key, seq from readings join runs using (run_key) where run_id = 'measure') d`
   return {
     readings_per_second: Math.round(drained.readings / drained.seconds),
     consumer_cpu_seconds_per_million: Number(((drained.cpuSeconds / readings) * 1e6).toFixed(2)),
     largest_consumer_mib: drained.largestMib,
-    distinct: counted?.distinct ?? 0,
+    ...(await countStored(sql, sql`join runs using (run_key) where run_id = 'measure'`)),
   }
 }

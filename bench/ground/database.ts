@@ -20,3 +20,15 @@ export async function ownDatabase<T>(
     await admin.unsafe('checkpoint')
   }
 }
+
+/** Rows of `readings`, narrowed by a join or condition, and different readings among them: each is stored once where both are the same. */
+export async function countStored(
+  sql: Sql,
+  narrowed: ReturnType<Sql>,
+): Promise<{ stored: number; distinct: number }> {
+  const [counts] = await sql<{ stored: number; distinct: number }[]>`
+    with found as (select sensor_key, run_key, seq from readings ${narrowed})
+    select (select count(*) from found) as stored,
+      (select count(*) from (select distinct sensor_key, run_key, seq from found) d) as distinct`
+  return counts ?? { stored: 0, distinct: 0 }
+}
