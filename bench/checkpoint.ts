@@ -8,6 +8,7 @@ import { createOutputs } from '../lib/ingest/outputs.ts'
 import { createProcessor, createState } from '../lib/ingest/partition.ts'
 import { SENSOR_TYPES, UNITS, type Reading } from '../lib/reading.ts'
 import { settingsOf } from './ground/settings.ts'
+import { showFigures } from './ground/table.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench checkpoint: what the rule book in force costs: processor time a reading (of this process, everything from the
@@ -68,24 +69,19 @@ const after = process.memoryUsage()
 const bytesOf = (m: NodeJS.MemoryUsage) => m.heapUsed + m.external
 const encoded = timed(() => encodeCheckpoint(state))
 const decoded = timed(() => decodeCheckpoint(encoded.result, CHECKPOINT_VERSION))
-console.log(
-  JSON.stringify(
-    {
-      sensors,
-      readings_a_sensor: readings,
-      us_a_reading: round((used.user + used.system) / (sensors * readings)),
-      memory_bytes_a_sensor: Math.round((bytesOf(after) - bytesOf(before)) / sensors),
-      checkpoint_bytes_a_sensor: Math.round(encoded.result.length / sensors),
-      encode_us_a_sensor: round((1000 * encoded.ms) / sensors),
-      decode_us_a_sensor: round((1000 * decoded.ms) / sensors),
-      restored: decoded.result?.state.sensors.size,
-      raised: outputs.raised.length,
-      machine: machine(),
-    },
-    null,
-    2,
-  ),
-)
+const figures = {
+  sensors,
+  readings_a_sensor: readings,
+  us_a_reading: round((used.user + used.system) / (sensors * readings)),
+  memory_bytes_a_sensor: Math.round((bytesOf(after) - bytesOf(before)) / sensors),
+  checkpoint_bytes_a_sensor: Math.round(encoded.result.length / sensors),
+  encode_us_a_sensor: round((1000 * encoded.ms) / sensors),
+  decode_us_a_sensor: round((1000 * decoded.ms) / sensors),
+  restored: decoded.result?.state.sensors.size,
+  raised: outputs.raised.length,
+}
+showFigures(figures)
+console.log(JSON.stringify({ bench: 'checkpoint', ...figures, machine: machine() }, null, 2))
 
 function timed<T>(work: () => T): { result: T; ms: number } {
   let best = Infinity

@@ -8,6 +8,7 @@ import { drain } from './ground/drain.ts'
 import { fill } from './ground/fill.ts'
 import { benchServers } from './ground/servers.ts'
 import { settingsOf } from './ground/settings.ts'
+import { showFigures } from './ground/table.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench consumer: how fast consumers drain a filled topic into PostgreSQL, with limits, alarms and exactly-once
@@ -42,6 +43,7 @@ await run('bench', async (signal) => {
       ...alerts[0],
     }
     const settings = { consumers: asked.consumers, sensors: asked.sensors, brokers: 3, partitions: 3 }
+    showFigures(figures)
     console.log(JSON.stringify({ bench: 'consumer', ...figures, settings, machine: before }, null, 2))
     return figures.stored === readings && figures.distinct === readings ? EXIT.ok : EXIT.fault
   } finally {

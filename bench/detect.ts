@@ -6,6 +6,7 @@ import { quality, DEFAULT_QUALITY_RULE } from '../lib/detect/quality.ts'
 import { silence, DEFAULT_SILENCE_RULE } from '../lib/detect/silence.ts'
 import { vibration, DEFAULT_VIBRATION_RULE } from '../lib/detect/vibration.ts'
 import { flagsOf } from '../lib/run.ts'
+import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench detect: what each detector costs: processor time a reading (of this process, so neighbours on the machine
@@ -23,17 +24,20 @@ const values = Float64Array.from({ length: SENSORS * READINGS }, (_, i) => {
   return 25 + 3 * Math.sin(n / 300) + noise(i) + (n % 700 > 690 ? 5 : 0)
 })
 
-console.log(
-  JSON.stringify({ ...machine(), sensors: SENSORS, rounds: ROUNDS, readings_a_round: SENSORS * READINGS }),
-)
-measure(adaptive, DEFAULT_ADAPTIVE_RULE)
-measure(baseline, DEFAULT_BASELINE_RULE)
-measure(quality, DEFAULT_QUALITY_RULE)
-measure(silence, DEFAULT_SILENCE_RULE)
-measure(vibration, DEFAULT_VIBRATION_RULE)
-measure(energy, DEFAULT_ENERGY_RULE)
+const before = machine()
+const figures = [
+  measure(adaptive, DEFAULT_ADAPTIVE_RULE),
+  measure(baseline, DEFAULT_BASELINE_RULE),
+  measure(quality, DEFAULT_QUALITY_RULE),
+  measure(silence, DEFAULT_SILENCE_RULE),
+  measure(vibration, DEFAULT_VIBRATION_RULE),
+  measure(energy, DEFAULT_ENERGY_RULE),
+]
+const settings = { sensors: SENSORS, rounds: ROUNDS, readings_a_round: SENSORS * READINGS }
+showTable(figures)
+console.log(JSON.stringify({ bench: 'detect', figures, settings, machine: before }, null, 2))
 
-function measure<State, Rule>(detector: Detector<State, Rule>, rule: Rule): void {
+function measure<State, Rule>(detector: Detector<State, Rule>, rule: Rule) {
   const states = Array.from({ length: SENSORS }, () => detector.create())
   let best = Infinity
   let alarms = 0
@@ -49,10 +53,12 @@ function measure<State, Rule>(detector: Detector<State, Rule>, rule: Rule): void
     const { user, system } = process.cpuUsage(started)
     best = Math.min(best, (1000 * (user + system)) / (SENSORS * READINGS))
   }
-  const bytes = detector.encode(states[0]!).length
-  console.log(
-    `${detector.name.padEnd(10)} ${best.toFixed(0).padStart(5)} ns a reading  ${String(bytes).padStart(5)} bytes a sensor  ${alarms} alarms`,
-  )
+  return {
+    detector: detector.name,
+    ns_a_reading: Math.round(best),
+    bytes_a_sensor: detector.encode(states[0]!).length,
+    alarms,
+  }
 }
 
 /** Sum of four uniform numbers from a 32-bit mix of the index: the same on every machine. */

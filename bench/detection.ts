@@ -1,11 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { detect } from '../lib/commands/detect.ts'
 import { adaptive, DEFAULT_ADAPTIVE_RULE, rarityOf } from '../lib/detect/adaptive.ts'
 import { parseMicrosAssumingUtc } from '../lib/time.ts'
-import { flagsOf } from '../lib/run.ts'
+import { EXIT, flagsOf } from '../lib/run.ts'
+import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench detection: how good the detectors are on public recordings: the Numenta benchmark, SKAB (a pump) and Tennessee
@@ -14,18 +15,27 @@ clock that looks at no sensor, and "beyond everything seen"
 
   --data DIR    the recordings (default ../shared/data/open)
   --tools DIR   the scorers (default ../shared/tools)
-  --help        this text`
+  --help        this text
+
+exit 0 scored · 69 recordings or scorers are not there`
 
 const given = flagsOf(HELP, {
   data: { type: 'string', default: '../shared/data/open' },
   tools: { type: 'string', default: '../shared/tools' },
 })
+const absent = [given.data, given.tools].find((folder) => !existsSync(folder))
+if (absent !== undefined) {
+  console.error(
+    `Cannot score detection: recordings and scorers lie beside the product: there is no "${absent}"`,
+  )
+  process.exit(EXIT.unavailable)
+}
 const work = mkdtempSync(join(tmpdir(), 'detection-'))
 
 interface Row {
   set: string
   detector: string
-  figures: string
+  figures: Record<string, string | number>
 }
 const rows: Row[] = []
 
@@ -50,7 +60,12 @@ async function nab(): Promise<void> {
     rows.push({
       set: 'NAB, standard / low FP / low FN',
       detector: name,
-      figures: `best threshold ${best3} · at the default ${fixed3}, windows ${f.caught} of ${f.windows}, false episodes ${f.fp_episodes}`,
+      figures: {
+        'best threshold': best3,
+        'at the default': fixed3,
+        windows: `${f.caught} of ${f.windows}`,
+        'false episodes': f.fp_episodes,
+      },
     })
   }
 }
@@ -92,7 +107,13 @@ async function skab(): Promise<void> {
   }
   const add = (detector: string, args: string[]) => {
     const t = JSON.parse(python('skab_score.py', [...args, '--data', data, '--json'])).total
-    const figures = `F1 ${t.f1.toFixed(3)}, false alarm rate ${t.far_pct.toFixed(1)} %, missed ${t.mar_pct.toFixed(1)} % · clean onsets ${t.clean_onsets} of ${t.files}, false alarms ${t.false_alarms} in ${t.normal_hours.toFixed(2)} h`
+    const figures = {
+      F1: t.f1.toFixed(3),
+      'false alarm rate': `${t.far_pct.toFixed(1)} %`,
+      missed: `${t.mar_pct.toFixed(1)} %`,
+      'clean onsets': `${t.clean_onsets} of ${t.files}`,
+      'false alarms': `${t.false_alarms} in ${t.normal_hours.toFixed(2)} h`,
+    }
     rows.push({ set: 'SKAB, 8 channels, at the default', detector, figures })
   }
   add('product', [out])
@@ -120,7 +141,9 @@ async function tennesseeEastman(): Promise<void> {
     )
     writeFileSync(join(input, `${name.slice(0, 3)}.csv`), [header, ...lines].join('\n'))
   }
-  const files = readdirSync(input).map((f) => join(input, f))
+  const files = readdirSync(input)
+    .map((f) => join(input, f))
+    .sort()
   const out = join(work, 'tep')
   await quietly(() => detect([...files, '--out', out, '--learn', String(training.length)]))
   const product = new Map<string, number[]>()
@@ -151,12 +174,12 @@ async function tennesseeEastman(): Promise<void> {
   rows.push({
     set: 'Tennessee Eastman, 1 % false alarms on the clean run',
     detector: 'blind clock',
-    figures: 'mean 1.0 %',
+    figures: { mean: '1.0 %' },
   })
 }
 
 /** Share of the faulty rows (from 160 on) above the level that 1 % of the clean run exceeds; 3, 9, 15 are not findable. */
-function detectionRates(scores: Map<string, number[]>): string {
+function detectionRates(scores: Map<string, number[]>): Row['figures'] {
   const clean = [...(scores.get('d00') ?? [])].sort((a, b) => b - a)
   const level = clean[Math.floor(clean.length / 100)]!
   const rates = [...scores].flatMap(([name, s]) => {
@@ -168,7 +191,11 @@ function detectionRates(scores: Map<string, number[]>): string {
   })
   const findable = rates.filter(({ fault }) => ![3, 9, 15].includes(fault))
   const mean = findable.reduce((sum, r) => sum + r.rate, 0) / findable.length
-  return `mean of ${findable.length} findable ${mean.toFixed(1)} % · ${rates.map((r) => `${r.fault}: ${r.rate.toFixed(0)}`).join(', ')}`
+  return {
+    mean: `${mean.toFixed(1)} %`,
+    findable: findable.length,
+    ...Object.fromEntries(rates.map((r) => [`fault ${r.fault}`, r.rate.toFixed(0)])),
+  }
 }
 
 /** What the detector calls one in a hundred, a thousand: how often it comes on stretches without anything labelled. */
@@ -194,11 +221,11 @@ function calibration(): void {
         ;[1e-2, 1e-3, 1e-4].forEach((p, k) => (said[k]! += rarityOf(state) <= p ? 1 : 0))
       })
     }
-    const ratios = said.map((n, k) => (n / readings / 10 ** -(k + 2)).toFixed(2))
+    const ratios = said.map((n, k) => [`one in ${10 ** (k + 2)}`, (n / readings / 10 ** -(k + 2)).toFixed(2)])
     rows.push({
       set: 'Stated rarity, observed / stated',
       detector: name,
-      figures: `one in 100: ${ratios[0]} · in 1,000: ${ratios[1]} · in 10,000: ${ratios[2]} (${readings} readings)`,
+      figures: { ...Object.fromEntries(ratios), readings },
     })
   }
 }
@@ -308,13 +335,15 @@ async function quietly(work: () => Promise<unknown>): Promise<void> {
   }
 }
 
+const before = machine()
 await nab()
 await skab()
 await tennesseeEastman()
 calibration()
 rmSync(work, { recursive: true })
-console.log(JSON.stringify({ ...machine(), settings: 'one for all files, the product defaults' }))
 for (const set of new Set(rows.map((r) => r.set))) {
-  console.log(`\n${set}`)
-  for (const row of rows) if (row.set === set) console.log(`  ${row.detector.padEnd(16)} ${row.figures}`)
+  console.error(`\n${set}`)
+  showTable(rows.flatMap((row) => (row.set === set ? [{ detector: row.detector, ...row.figures }] : [])))
 }
+const settings = 'one for all files, the product defaults'
+console.log(JSON.stringify({ bench: 'detection', figures: rows, settings, machine: before }, null, 2))

@@ -8,6 +8,7 @@ import { CHECKPOINT_VERSION, decodeCheckpoint, encodeCheckpoint } from '../lib/i
 import { createOutputs } from '../lib/ingest/outputs.ts'
 import { createProcessor, createState } from '../lib/ingest/partition.ts'
 import { settingsOf } from './ground/settings.ts'
+import { showFigures } from './ground/table.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench devices: what one device (two sensors) costs a consumer that knows it: memory, without Kafka and PostgreSQL
@@ -69,26 +70,20 @@ const after = look()
 const encoded = timed(() => encodeCheckpoint(state))
 state = { ...createState(), rules }
 const decoded = timed(() => decodeCheckpoint(encoded.result, CHECKPOINT_VERSION))
-console.log(
-  JSON.stringify(
-    {
-      bench: 'devices',
-      devices,
-      messages_a_device: readings,
-      us_a_message: rounded((used.user + used.system) / (devices * readings)),
-      live_bytes_a_device: Math.round((after.live - before.live) / devices),
-      resident_bytes_a_device: Math.round((after.resident - before.resident) / devices),
-      checkpoint_bytes_a_device: Math.round(encoded.result.length / devices),
-      encode_us_a_device: rounded((1000 * encoded.ms) / devices),
-      decode_us_a_device: rounded((1000 * decoded.ms) / devices),
-      restored: decoded.result?.state.sensors.size,
-      ...(types ? { objects_a_device: grown(before.types, after.types) } : {}),
-      machine: machine(),
-    },
-    null,
-    2,
-  ),
-)
+const figures = {
+  devices,
+  messages_a_device: readings,
+  us_a_message: rounded((used.user + used.system) / (devices * readings)),
+  live_bytes_a_device: Math.round((after.live - before.live) / devices),
+  resident_bytes_a_device: Math.round((after.resident - before.resident) / devices),
+  checkpoint_bytes_a_device: Math.round(encoded.result.length / devices),
+  encode_us_a_device: rounded((1000 * encoded.ms) / devices),
+  decode_us_a_device: rounded((1000 * decoded.ms) / devices),
+  restored: decoded.result?.state.sensors.size,
+  ...(types ? { objects_a_device: grown(before.types, after.types) } : {}),
+}
+showFigures(figures)
+console.log(JSON.stringify({ bench: 'devices', ...figures, machine: machine() }, null, 2))
 
 function look() {
   const { heapUsed, rss } = process.memoryUsage() // heapUsed has what lies outside the heap, too

@@ -16,6 +16,7 @@ import { busySeconds, cpuSeconds } from './ground/cpu.ts'
 import { residentOf } from './ground/memory.ts'
 import { benchServers, startProgram } from './ground/servers.ts'
 import { settingsOf } from './ground/settings.ts'
+import { showFigures } from './ground/table.ts'
 import { watchAlerts } from './ground/watch-alerts.ts'
 import { machine } from './machine.ts'
 
@@ -48,7 +49,9 @@ await run('bench', async (signal) => {
   const before = machine()
   const runs: Awaited<ReturnType<typeof measure>>[] = []
   for (const devices of counts) {
-    runs.push(await measure({ ...settings, devices }, signal))
+    const figures = await measure({ ...settings, devices }, signal)
+    showFigures(figures)
+    runs.push(figures)
   }
   console.log(
     JSON.stringify({ bench: 'iot', runs, growth: growth(runs), settings, machine: before }, null, 2),

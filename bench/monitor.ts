@@ -20,6 +20,7 @@ import { residentOf } from './ground/memory.ts'
 import { cpuSeconds } from './ground/cpu.ts'
 import { benchServers, startProgram } from './ground/servers.ts'
 import { settingsOf } from './ground/settings.ts'
+import { showFigures } from './ground/table.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench monitor: how fast the monitor answers while readings of a thousand sensors flow, everything on this
@@ -86,6 +87,7 @@ await run('bench', async (signal) => {
     const flow = (rate: number) =>
       start(['producer.ts', '--rate', String(rate)], { SPOOL_DIR: join(servers.at.dir, `spool-${rate}`) })
     const figures = await measure(config, sql, join(servers.at.dir, 'spool'), monitor.pid, flow, settings)
+    showFigures(figures)
     console.log(JSON.stringify({ bench: 'monitor', ...figures, settings, machine: before }, null, 2))
     return figures.alarm.arrived === settings.probes ? EXIT.ok : EXIT.fault
   } finally {

@@ -10,6 +10,7 @@ import { createOutputs } from '../lib/ingest/outputs.ts'
 import { createProcessor, createState } from '../lib/ingest/partition.ts'
 import { walk, type PlainRecords } from '../lib/kafka/records.ts'
 import { settingsOf } from './ground/settings.ts'
+import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench path: what a reading costs between the fetched bytes and the rows for PostgreSQL, stage by stage, in
@@ -72,13 +73,14 @@ for (const [name, stage] of Object.entries(stages)) {
   }
   figures[name] = { ns: Math.round(best), rows }
 }
+showTable(Object.entries(figures).map(([stage, figure]) => ({ stage, ...figure })))
 console.log(
   JSON.stringify(
     {
       bench: 'path',
       nanoseconds_a_reading: figures,
-      readings: count,
       bytes_a_reading: Math.round(fetches.reduce((n, b) => n + b.length, 0) / count),
+      settings,
       machine: machine(),
     },
     null,

@@ -16,6 +16,7 @@ import { openSpool } from '../lib/spool/spool.ts'
 import { nowMicros } from '../lib/time.ts'
 import { topicPlan } from '../lib/topics.ts'
 import { settingsOf } from './ground/settings.ts'
+import { showFigures } from './ground/table.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench producer: how many readings a second one producer accepts (on the disk, each commit flushed) and
@@ -39,7 +40,18 @@ await run('bench', async (signal) => {
   const kafka = await startTestKafka({ nodes: 3, dir, onStart: reaper.watch })
   try {
     const figures = await measure(dir, kafka.brokers, seconds, batch)
-    console.log(JSON.stringify({ bench: 'producer', ...figures, machine: before }, null, 2))
+    showFigures(figures)
+    const settings = {
+      seconds,
+      batch,
+      sensors: SENSORS_PER_TYPE * 5,
+      brokers: 3,
+      replication: 3,
+      acks: 'all',
+      min_insync_replicas: 2,
+      spool: 'WAL, synchronous=FULL',
+    }
+    console.log(JSON.stringify({ bench: 'producer', ...figures, settings, machine: before }, null, 2))
     return figures.in_log === figures.accepted ? EXIT.ok : EXIT.fault
   } finally {
     await kafka.stop()
@@ -86,16 +98,6 @@ async function measure(dir: string, brokers: string[], seconds: number, batchSiz
     memory_mib: Math.round(process.memoryUsage.rss() / 1024 ** 2),
     accepted,
     in_log: offsets.reduce((sum, o) => sum + o.high, 0),
-    settings: {
-      seconds,
-      batch: batchSize,
-      sensors: SENSORS_PER_TYPE * 5,
-      brokers: 3,
-      replication: 3,
-      acks: 'all',
-      min_insync_replicas: 2,
-      spool: 'WAL, synchronous=FULL',
-    },
   }
 }
 

@@ -13,6 +13,7 @@ import { fill } from './ground/fill.ts'
 import { residentAtMost } from './ground/memory.ts'
 import { benchServers, startProgram } from './ground/servers.ts'
 import { settingsOf } from './ground/settings.ts'
+import { showTable } from './ground/table.ts'
 import { machine } from './machine.ts'
 
 const HELP = `bun run bench sinks: how fast each sink takes a filled topic: OpenSearch by _bulk, S3 (s3proxy) as NDJSON with zstd and as
@@ -52,6 +53,7 @@ await run('bench', async (signal) => {
       partitions: 3,
       formats: config.S3_FORMATS,
     }
+    showTable(Object.entries(figures).map(([sink, figure]) => ({ sink, ...figure })))
     console.log(JSON.stringify({ bench: 'sinks', ...figures, settings, machine: before }, null, 2))
     const whole = Object.values(figures).every((f) => Object.values(f.there).every((n) => n === readings))
     return whole ? EXIT.ok : EXIT.fault

@@ -3,6 +3,11 @@ export function showTable(rows: readonly object[]): void {
   console.error(Bun.inspect.table(rows.map((row) => Object.fromEntries(cellsOf(row)))))
 }
 
+/** One run's figures, one below the other. */
+export function showFigures(figures: object): void {
+  showTable(cellsOf(figures).map(([figure, value]) => ({ figure, value })))
+}
+
 function cellsOf(row: object, path = ''): [string, unknown][] {
   return Object.entries(row).flatMap(([name, value]): [string, unknown][] => {
     if (isSpread(value)) return [[path + name, `${value.median} (${value.least}–${value.most})`]]

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { PEERS } from '../../bench/peers/peers.ts'
-import { ROOT } from '../house/source.ts'
+import { ROOT, read } from '../house/source.ts'
 
 const NOT_ONE = ['run.ts', 'machine.ts']
 const names = readdirSync(join(ROOT, 'bench'))
@@ -60,8 +60,16 @@ test.each(REFUSED)(
   },
 )
 
-test('every benchmark is tried above', () => {
+test('every benchmark is tried above and listed, those of README run without a name', async () => {
+  const { code, out } = await bench('list')
+  const listed = [...out.matchAll(/^ {2}([a-z]+) +\S/gm)].map(([, name = '']) => name)
+  expect(code).toBe(0)
   expect([...new Set<string>(REFUSED.map(([name]) => name))].sort()).toEqual(names.toSorted())
+  expect(listed.toSorted()).toEqual(names.toSorted())
+  const inReadme = [...read('README.md').matchAll(/`(?:bun run )?bench ([a-z]+)/g)].map(
+    ([, name = 'x']) => name,
+  )
+  expect(listed.slice(0, -2).sort()).toEqual([...new Set(inReadme)].sort())
 })
 
 test('bench with an unknown name is a fault of usage', async () => {
