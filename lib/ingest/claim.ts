@@ -4,6 +4,12 @@ import { decodeCheckpoint } from './checkpoint.ts'
 import { LogReplaced, orStop, type Doubt, type LogRange, type Taken } from './log-end.ts'
 import { createState, type PartitionState } from './partition.ts'
 
+export interface ClusterPartition {
+  clusterId: string
+  topic: string
+  partition: number
+}
+
 export interface Claim {
   epoch: number
   /** the first offset that is not stored yet */
@@ -31,15 +37,14 @@ export interface RulesInForce {
  */
 export async function claimPartition(
   sql: Sql,
-  clusterId: string,
-  topic: string,
-  partition: number,
+  place: ClusterPartition,
   owner: string,
   log: LogRange,
   held: { epoch: number; nextOffset: number } | null,
   doubt: Doubt,
 ): Promise<Claim> {
-  await refuseOtherCluster(sql, clusterId, topic, partition)
+  const { clusterId, topic, partition } = place
+  await refuseOtherCluster(sql, place)
   const rows = await ask(
     'claim the partition',
     sql<Taken[]>`
@@ -51,14 +56,14 @@ export async function claimPartition(
       returning next_offset, epoch, (extract(epoch from updated_at) * 1000)::float8 as moved_ms`,
   )
   const row = rows[0]
-  if (!row) throw new LogReplaced(await whyStopped(sql, clusterId, topic, partition))
+  if (!row) throw new LogReplaced(await whyStopped(sql, place))
   await orStop(
     doubt.resolve(`${topic}-${partition}`, log, row),
     topic,
     (why) => sql`update partition_progress set stopped = ${why}
         where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`,
   )
-  if (row.next_offset < log.low) return claimAfterLoss(sql, clusterId, topic, partition, log, row)
+  if (row.next_offset < log.low) return claimAfterLoss(sql, place, log, row)
   // Nobody has claimed it since we did and all that we hold is stored: a rebalance left it with us.
   if (held && row.epoch === held.epoch + 1 && row.next_offset === held.nextOffset) {
     return {
@@ -70,11 +75,11 @@ export async function claimPartition(
       notice: null,
     }
   }
-  const restored = await restore(sql, clusterId, topic, partition, row, log)
+  const restored = await restore(sql, place, row, log)
   return { epoch: row.epoch, nextOffset: row.next_offset, ...restored }
 }
 
-async function whyStopped(sql: Sql, clusterId: string, topic: string, partition: number): Promise<string> {
+async function whyStopped(sql: Sql, { clusterId, topic, partition }: ClusterPartition): Promise<string> {
   const rows = await ask(
     'read why the partition stands still',
     sql<{ stopped: string | null }[]>`
@@ -89,19 +94,18 @@ async function whyStopped(sql: Sql, clusterId: string, topic: string, partition:
 /** Retention removed what was never stored: counted and told, then on from what is left. */
 async function claimAfterLoss(
   sql: Sql,
-  clusterId: string,
-  topic: string,
-  partition: number,
+  place: ClusterPartition,
   log: LogRange,
   row: { next_offset: number; epoch: number },
 ): Promise<Claim> {
+  const { clusterId, topic, partition } = place
   await ask(
     'move past the lost offsets',
     sql`update partition_progress set next_offset = ${log.low}, updated_at = now()
       where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}
         and epoch = ${row.epoch} and next_offset = ${row.next_offset}`,
   )
-  const restored = await restore(sql, clusterId, topic, partition, row, {
+  const restored = await restore(sql, place, row, {
     low: 0,
     high: log.high,
   })
@@ -138,9 +142,7 @@ export async function tell(
 
 async function refuseOtherCluster(
   sql: Sql,
-  clusterId: string,
-  topic: string,
-  partition: number,
+  { clusterId, topic, partition }: ClusterPartition,
 ): Promise<void> {
   const others = await ask(
     'look for another cluster',
@@ -160,12 +162,11 @@ async function refuseOtherCluster(
 
 async function restore(
   sql: Sql,
-  clusterId: string,
-  topic: string,
-  partition: number,
+  place: ClusterPartition,
   claimed: { next_offset: number; epoch: number },
   log: LogRange,
 ): Promise<{ state: PartitionState } & Pick<Claim, 'readFrom' | 'rules' | 'notice'>> {
+  const { clusterId, topic, partition } = place
   const rows = await ask(
     'read the checkpoint',
     sql<{ at_offset: number; version: number; state: Uint8Array }[]>`
@@ -174,12 +175,11 @@ async function restore(
   )
   const nextOffset = claimed.next_offset
   const stored = rows[0]
-  if (stored && stored.at_offset > nextOffset)
-    await refuseOvertaken(sql, clusterId, topic, partition, claimed.epoch)
+  if (stored && stored.at_offset > nextOffset) await refuseOvertaken(sql, place, claimed.epoch)
   const checkpoint = stored
     ? decodeCheckpoint(stored.state, stored.version)
     : { state: createState(), rulesVersion: 0 }
-  const rules = await rulesSince(sql, clusterId, topic, partition, checkpoint?.rulesVersion ?? 0)
+  const rules = await rulesSince(sql, place, checkpoint?.rulesVersion ?? 0)
   const at = stored && checkpoint ? stored.at_offset : log.low
   if (at >= log.low && at <= nextOffset && checkpoint)
     return { state: checkpoint.state, readFrom: at, rules, notice: null }
@@ -201,9 +201,7 @@ async function restore(
 /** A checkpoint ahead of what we claimed is that of somebody who has claimed it since: there is nothing to tell people. */
 async function refuseOvertaken(
   sql: Sql,
-  clusterId: string,
-  topic: string,
-  partition: number,
+  { clusterId, topic, partition }: ClusterPartition,
   epoch: number,
 ): Promise<void> {
   const rows = await ask(
@@ -219,9 +217,7 @@ async function refuseOvertaken(
 /** Versions only rise, so those above the checkpoint's came into force after it. */
 async function rulesSince(
   sql: Sql,
-  clusterId: string,
-  topic: string,
-  partition: number,
+  { clusterId, topic, partition }: ClusterPartition,
   version: number,
 ): Promise<RulesInForce> {
   const rows = await ask(

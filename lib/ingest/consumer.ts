@@ -14,7 +14,8 @@ import type { Config } from '../config.ts'
 import { createDatabase } from '../db/connect.ts'
 import { DEVICE_ALERT_TOPIC } from '../device.ts'
 import type { KafkaClients } from '../kafka/client.ts'
-import { createGroup, type Group, type PartitionOwner } from '../kafka/group.ts'
+import { createGroup, type Group } from '../kafka/group.ts'
+import type { PartitionOwner } from '../kafka/owner.ts'
 import { createPublisher } from '../kafka/publish.ts'
 import { log } from '../log.ts'
 import { metrics } from '../metrics.ts'
@@ -150,6 +151,7 @@ export async function runConsumer(config: Config, clients: KafkaClients, signal:
       highs.set(`${topic}-${partition}`, highWatermark)
       return workerOf(topic, partition).takeRecords(records, most, highWatermark, beat)
     },
+    pass: (topic, partition, from, to) => workerOf(topic, partition).pass(from, to),
     isBacklogged: (topic, partition) => workerOf(topic, partition).isBacklogged(),
     drained: (topic, partition) => workerOf(topic, partition).drained(),
     release(topic, partition) {

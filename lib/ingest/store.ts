@@ -3,6 +3,7 @@ import type { GroupRule } from '../alarm/group.ts'
 import { isAlone, raisedWith, tellAlarms } from '../alarm/transitions.ts'
 import { ask, copyIn, type Sql, type Transaction } from '../db/connect.ts'
 import { CHECKPOINT_VERSION } from './checkpoint.ts'
+import type { ClusterPartition } from './claim.ts'
 import { COPY_COLUMNS, type ReadingRow, giveBack } from './copy.ts'
 import { KEEP_HEADER_BYTES, keepHeaders } from './headers.ts'
 import { storeFacts } from './line-store.ts'
@@ -13,10 +14,7 @@ import type { SensorState } from './sensor.ts'
 import { logAlarms, logDeadLetters } from './traces.ts'
 
 /** The row of partition_progress that this batch moves. */
-export interface Position {
-  clusterId: string
-  topic: string
-  partition: number
+export interface Position extends ClusterPartition {
   /** what next_offset must be now, and what it becomes */
   expected: number
   next: number

@@ -39,6 +39,8 @@ export interface Worker {
   take(messages: Message[]): Promise<void>
   /** the same for records as they were fetched, at most so many, of a log up to `high`; resolves to the last one's offset */
   takeRecords(records: Records, most: number, high: number, beat?: Beat): Promise<number>
+  /** the log holds nothing to take there: ends of transactions, and what was taken back */
+  pass(from: number, to: number): void
   /** rows that wait for the writer: above the bound the caller waits for `drained` */
   isBacklogged(): boolean
   drained(): Promise<void>
@@ -74,6 +76,7 @@ const BACKLOG_BATCHES = 2 // wait while a transaction runs: rows of a few MB a p
 
 export function createWorker(options: WorkerOptions): Worker {
   const { database, keys, clusterId, topic, partition, consumerId, now } = options
+  const place = { clusterId, topic, partition }
   let owned = false
   const doubt = createDoubt(now)
   let epoch = 0
@@ -124,16 +127,7 @@ export function createWorker(options: WorkerOptions): Worker {
     if (!held) await keys.load()
     if (!held) numbers = sensorNumbers(keys)
     const topicNumber = await keys.topic(topic)
-    const taken = await claimPartition(
-      database.sql,
-      clusterId,
-      topic,
-      partition,
-      consumerId,
-      range,
-      held,
-      doubt,
-    )
+    const taken = await claimPartition(database.sql, place, consumerId, range, held, doubt)
     if (taken.notice) await notices.tell(taken.notice)
     if (taken.state) {
       taken.state.rules = await inForce.load(taken.rules)
@@ -143,6 +137,7 @@ export function createWorker(options: WorkerOptions): Worker {
       showing.restart(state.sensors.values())
       position = taken.readFrom
     }
+    if (taken.nextOffset < stored) suspects.forgetAll()
     epoch = taken.epoch
     stored = taken.nextOffset
     topicKey = topicNumber
@@ -259,7 +254,7 @@ export function createWorker(options: WorkerOptions): Worker {
     const waitedMs = batch.copy.rows > 0 ? started - gatheredAt : 0
     try {
       await storeBatch(database.sql, {
-        position: { clusterId, topic, partition, expected: stored, next, epoch },
+        position: { ...place, expected: stored, next, epoch },
         outputs: batch,
         checkpoint,
         latest,
@@ -276,7 +271,10 @@ export function createWorker(options: WorkerOptions): Worker {
       return
     }
     stored = next
-    if (checkpoint) pace.keptAt(next)
+    if (checkpoint) {
+      pace.keptAt(next)
+      suspects.forgetBefore(next)
+    }
     if (latest.length > 0) showing.told()
     const batchMs = now() - started + waitedMs
     metrics.stored(topic, partition, batch, batchMs, noteBatch(stats, batch, batchMs, now()))
@@ -286,7 +284,7 @@ export function createWorker(options: WorkerOptions): Worker {
   /** In a transaction of its own, guarded like a batch; no batch is written meanwhile. */
   function watchSilence(): void {
     const mine = epoch
-    const guard = { clusterId, topic, partition, expected: stored, next: stored, epoch }
+    const guard = { ...place, expected: stored, next: stored, epoch }
     writing = silence
       .check(state, guard)
       .catch((error: unknown) => {
@@ -319,6 +317,11 @@ export function createWorker(options: WorkerOptions): Worker {
       const last = await guarded(intake(records, most, beat))
       if (isWorthwhile(outputs, high - position)) finish() // if not, tick() bounds the wait
       return last
+    },
+    pass(from, to) {
+      if (!owned || from > position || to <= position) return
+      position = to
+      finish()
     },
     isBacklogged: () => batchesIn(outputs) >= (writing ? BACKLOG_BATCHES : 1),
     async drained() {

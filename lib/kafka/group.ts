@@ -2,33 +2,9 @@ import type { Consumer, ConsumerGroupJoinEvent, EachBatchPayload } from 'kafkajs
 import { log } from '../log.ts'
 import { DeadlineError, sleep, withDeadline } from '../run.ts'
 import { newMember, removeMembers } from './member.ts'
-import { recordsOf, type Records } from './records.ts'
+import type { PartitionOwner } from './owner.ts'
+import { recordsOf } from './records.ts'
 import { clusterView, type ClusterView, type KafkaClients, type LogSeen } from './client.ts'
-
-/**
- * One member of the consumer group. Offsets live in PostgreSQL, so every assignment goes through the same steps:
- *   GROUP_JOIN → pause all at once (its listener runs before the first fetch) → `claim` each partition → seek → resume.
- * kafkajs has no hook for revoked partitions and may re-join without telling; what was gained and lost is therefore the
- * difference of successive assignments, and the database fences whoever is late.
- */
-export interface PartitionOwner {
-  /** resolves to the offset to read from; rejected claims are tried again, with back-off, until they succeed or the assignment goes */
-  claim(topic: string, partition: number, range: LogSeen): Promise<number>
-  /** takes at most so many records; resolves to the offset of the last one; calls `beat` where it takes longer */
-  take(
-    topic: string,
-    partition: number,
-    records: Records,
-    most: number,
-    highWatermark: number,
-    beat: () => Promise<void>,
-  ): Promise<number>
-  isBacklogged(topic: string, partition: number): boolean
-  drained(topic: string, partition: number): Promise<void>
-  release(topic: string, partition: number): void
-  /** true for a claim error after which the partition stands still until a person has decided */
-  isFinal(error: unknown): boolean
-}
 
 export interface TopicPartition {
   topic: string
@@ -101,6 +77,12 @@ const WATCH_EVERY_MS = 2000
 /** one such try: a broker that says nothing (4 s), a second one, and the rebalance (15 s) */
 const AGAIN_MS = 45_000
 
+/**
+ * One member of the consumer group. Offsets live in PostgreSQL, so every assignment goes through the same steps:
+ *   GROUP_JOIN → pause all at once (its listener runs before the first fetch) → `claim` each partition → seek → resume.
+ * kafkajs has no hook for revoked partitions and may re-join without telling; what was gained and lost is therefore the
+ * difference of successive assignments, and the database fences whoever is late.
+ */
 export function createGroup(options: GroupOptions): Group {
   const { owner, topics } = options
   const view = clusterView(options.clients)
@@ -123,6 +105,7 @@ export function createGroup(options: GroupOptions): Group {
       joined,
       rebalancing,
       fetched: () => (fetchedAt = Date.now()),
+      passed,
       ended(reason, mayReturn) {
         if (stopping.signal.aborted) return
         if (mayReturn) void comeAgain(reason)
@@ -294,6 +277,15 @@ export function createGroup(options: GroupOptions): Group {
       }
       await heartbeat()
     }
+    if (!isStale()) passed(topic, partition, records.last + 1, Number(batch.lastOffset()) + 1)
+  }
+
+  function passed(topic: string, partition: number, from: number, to: number): void {
+    const id = `${topic}-${partition}`
+    const next = reached.get(id)
+    if (next === undefined || unclaimed.has(id) || from > next || to <= next) return
+    owner.pass(topic, partition, from, to)
+    reached.set(id, to)
   }
 
   function watchProgress(): void {

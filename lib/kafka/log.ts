@@ -41,19 +41,22 @@ export async function readLogRange(
       if (others.length > 0) consumer.pause([{ topic, partitions: others }])
       consumer.seek({ topic, partition, offset: String(from) })
     })
+    // Told of fetches that bring nothing to read, too: the last offsets may be the end of a transaction.
+    consumer.on('consumer.end_batch_process', ({ payload }) => {
+      if (payload.partition !== partition) return
+      movedAt = Date.now()
+      if (Number(payload.lastOffset) >= to - 1) done = true
+    })
     await consumer.run({
       autoCommit: false,
       eachBatch: async ({ batch }) => {
         if (batch.partition !== partition) return
-        movedAt = Date.now()
         for (const message of batch.messages) {
           const offset = Number(message.offset)
           const { key, value, headers } = message
           const appendedAtMs = Number(message.timestamp)
           if (offset >= from && offset < to) take({ offset, appendedAtMs, key, value, headers })
-          if (offset >= to - 1) done = true
         }
-        if (Number(batch.lastOffset()) >= to - 1) done = true
       },
     })
     while (!done && Date.now() - movedAt < SILENT_MS) await sleep(50)

@@ -8,6 +8,8 @@ export interface MemberEvents {
   joined(payload: ConsumerGroupJoinEvent['payload']): void
   rebalancing(memberId: string): void
   fetched(): void
+  /** a fetch brought these offsets, and nothing of them is to be read: the library goes on behind them */
+  passed(topic: string, partition: number, from: number, to: number): void
   /** it is out and stays out; `mayReturn`: since Kafka did not answer, not by a fault of ours */
   ended(reason: string, mayReturn: boolean): void
 }
@@ -65,6 +67,13 @@ export function newMember(
     whileCurrent(() => {
       events.fetched()
       setImmediate(stir) // after what was fetched is taken
+    }),
+  )
+  member.on(
+    'consumer.end_batch_process',
+    whileCurrent(({ payload: { topic, partition, batchSize, firstOffset, lastOffset } }) => {
+      if (batchSize === 0 && firstOffset !== null)
+        events.passed(topic, partition, Number(firstOffset), Number(lastOffset) + 1)
     }),
   )
   member.on(

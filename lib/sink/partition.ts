@@ -27,6 +27,8 @@ export interface SinkPartition {
   claim(range: LogRange): Promise<number>
   /** these were asked for `from` this offset on */
   take(messages: Message[], from: number): Promise<void>
+  /** the log holds nothing to take there: ends of transactions, and what was taken back */
+  pass(from: number, to: number): void
   isBacklogged(): boolean
   drained(): Promise<void>
   /** writes what has waited long enough */
@@ -135,6 +137,14 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
     if (owned && epoch === mine) fail(pending)
   }
 
+  function pass(from: number, to: number): void {
+    if (!owned || from > position || to <= position) return
+    if (plannedTo !== null && to >= plannedTo) close(plannedTo)
+    if (gathering.to === gathering.from) since = now()
+    position = to
+    gathering.to = Math.max(gathering.to, to)
+  }
+
   /** A plan is kept to the letter; without one the limits decide. */
   function isFull(): boolean {
     if (plannedTo !== null) return position >= plannedTo
@@ -200,6 +210,7 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
     // A claim that ends in the middle of the next would let messages into a state half taken over.
     claim: (range) => inTurn(() => takeOver(range)),
     take,
+    pass,
     isBacklogged: () => ready.length >= READY_BATCHES && writing !== null,
     async drained() {
       await writing

@@ -7,7 +7,8 @@ import { tell } from '../ingest/claim.ts'
 import { LogReplaced } from '../ingest/log-end.ts'
 import { Fenced } from '../ingest/store.ts'
 import type { KafkaClients } from '../kafka/client.ts'
-import { createGroup, type Group, type PartitionOwner } from '../kafka/group.ts'
+import { createGroup, type Group } from '../kafka/group.ts'
+import type { PartitionOwner } from '../kafka/owner.ts'
 import { messagesOf } from '../kafka/records.ts'
 import { log } from '../log.ts'
 import { metrics } from '../metrics.ts'
@@ -110,6 +111,7 @@ export async function runSink(
       await partitionOf(topic, partition).take(messagesOf(records, most), from)
       return records.last
     },
+    pass: (topic, partition, from, to) => partitionOf(topic, partition).pass(from, to),
     isBacklogged: (topic, partition) => partitionOf(topic, partition).isBacklogged(),
     drained: (topic, partition) => partitionOf(topic, partition).drained(),
     release(topic, partition) {

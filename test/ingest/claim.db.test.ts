@@ -8,8 +8,9 @@ import { database, STACK_MS } from '../stack.ts'
 
 setDefaultTimeout(STACK_MS)
 
+const place = { clusterId: 'test-cluster', topic: 'sensor-data', partition: 0 }
 const claim = (sql: Sql, owner: string, high: number) =>
-  claimPartition(sql, 'test-cluster', 'sensor-data', 0, owner, { low: 0, high }, null, createDoubt(Date.now))
+  claimPartition(sql, place, owner, { low: 0, high }, null, createDoubt(Date.now))
 
 test('a claim that another overtakes is refused, and tells nobody that detectors learn anew', async () => {
   const { url } = await database()

@@ -1,5 +1,6 @@
 import { kafkaClients } from '../../lib/kafka/client.ts'
-import { createGroup, type PartitionOwner, type Rebalance } from '../../lib/kafka/group.ts'
+import { createGroup, type Rebalance } from '../../lib/kafka/group.ts'
+import type { PartitionOwner } from '../../lib/kafka/owner.ts'
 
 /** A member of a group that reads nothing. As a program (`bun member.ts BROKERS TOPIC GROUP`) it prints its member id once it is in. */
 export function joinGroup(
@@ -18,6 +19,7 @@ export function joinGroup(
     owner: {
       claim: async (_topic, _partition, range) => range.high,
       take: async () => 0,
+      pass: () => {},
       isBacklogged: () => false,
       drained: async () => {},
       release: () => {},

@@ -171,6 +171,7 @@ export function createCoordinator(world: World, logs: Entry[][]) {
             fetchedOffset: String(asked),
             highWatermark: String(logs[partition]?.length ?? 0),
             messages,
+            lastOffset: () => String(asked + messages.length - 1),
           },
           heartbeat,
           isRunning: () => running,

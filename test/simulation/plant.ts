@@ -6,7 +6,8 @@ import { LogReplaced } from '../../lib/ingest/log-end.ts'
 import { decodeFactory } from '../../lib/ingest/decode.ts'
 import { Fenced } from '../../lib/ingest/store.ts'
 import { createWorker, type Worker } from '../../lib/ingest/worker.ts'
-import { createGroup, type Group, type PartitionOwner } from '../../lib/kafka/group.ts'
+import { createGroup, type Group } from '../../lib/kafka/group.ts'
+import type { PartitionOwner } from '../../lib/kafka/owner.ts'
 import { startSender } from '../../lib/kafka/send.ts'
 import { createLines, type Chunk } from '../../lib/spool/lines.ts'
 import type { SpooledMessage } from '../../lib/spool/frame.ts'
@@ -177,6 +178,7 @@ export function startConsumer(
       claim: (_, partition, range) => workerOf(partition).claim(range),
       take: (_, partition, records, most, high, beat) =>
         workerOf(partition).takeRecords(records, most, high, beat),
+      pass: (_, partition, from, to) => workerOf(partition).pass(from, to),
       isBacklogged: (_, partition) => workerOf(partition).isBacklogged(),
       drained: (_, partition) => workerOf(partition).drained(),
       release: (_, partition) => workers.get(partition)?.release(),

@@ -157,3 +157,26 @@ test('a position that was set back by hand meets its own dead letters, and goes 
   expect(failures).toEqual([])
   expect((await db.sql`select 1 from sink_dead_letters`).length).toBe(2)
 })
+
+test('ends of transactions and what was taken back are gone past, and the next batch begins behind them', async () => {
+  let ahead = 0
+  const sink = sinkOf('cluster-a', () => Date.now() + ahead)
+  const log = logOf(Array.from({ length: 9 }, (_, i) => ({ seq: i + 1, at: i })))
+  await sink.claim({ low: 0, high: 9 })
+  await sink.take(log.slice(0, 1), 0)
+  sink.pass(1, 4)
+  sink.pass(6, 8) // 4 and 5 have not been seen yet
+  await sink.take(log.slice(4, 5), 4)
+  await until('the first batch', async () => sink.nextOffset() === 5)
+  sink.pass(5, 6)
+  ahead = 2e6
+  sink.tick()
+  await until('what has nothing in it', async () => sink.nextOffset() === 6)
+  await sink.take(log.slice(6, 8), 6)
+  await until('the second batch', async () => sink.nextOffset() === 8)
+  expect(failures).toEqual([])
+  expect(written.map((w) => w.documents)).toEqual([
+    ['sensor-data+0+0', 'sensor-data+0+4'],
+    ['sensor-data+0+6', 'sensor-data+0+7'],
+  ])
+})
