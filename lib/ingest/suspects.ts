@@ -11,6 +11,10 @@ export interface Suspects {
   /** whether the message before `position` has to be stored by itself */
   isStoredAlone(position: number): boolean
   verdict(offset: number): Fault | undefined
+  /** a checkpoint has these: they are not read again */
+  forgetBefore(offset: number): void
+  /** another log stands in the place of theirs: its offsets begin anew */
+  forgetAll(): void
 }
 
 export function createSuspects(): Suspects {
@@ -27,5 +31,12 @@ export function createSuspects(): Suspects {
     },
     isStoredAlone: (position) => position <= until,
     verdict: (offset) => condemned.get(offset),
+    forgetBefore(offset) {
+      for (const known of condemned.keys()) if (known < offset) condemned.delete(known)
+    },
+    forgetAll() {
+      until = 0
+      condemned.clear()
+    },
   }
 }
