@@ -9,6 +9,7 @@ import { ownDatabase } from './ground/database.ts'
 import { cpuSeconds } from './ground/cpu.ts'
 import { drain } from './ground/drain.ts'
 import { fill, type Filled } from './ground/fill.ts'
+import { rollUpRest } from './ground/rolled-up.ts'
 import { benchServers, startProgram } from './ground/servers.ts'
 import { refuse, settingsOf } from './ground/settings.ts'
 import { showTable, type Spread } from './ground/table.ts'
@@ -16,7 +17,8 @@ import { machine } from './machine.ts'
 import { missing, PEERS, type Peer } from './peers/peers.ts'
 
 const HELP = `bun run bench peers: one filled topic, and who brings it into PostgreSQL how fast: this consumer with everything on and with
-its rules off ("transfer": what the others do), and what one would otherwise write. Each run has a database of its own, must end
+its rules off ("transfer": what the others do), and what one would otherwise write. Everything on ends when all is rolled up,
+too (minutes, hours, days); transfer ends when all is stored, as the others do. Each run has a database of its own, must end
 with the same count and the same sum of values, or its figure is void (of the tutorial's part and of rows made ready: the
 count). Order A B C, A B C, …; ratios are those of one round.
 A peer whose tools are missing is left out, with a word. fsync on; one broker, three partitions; no index on the peers' table.
@@ -43,6 +45,8 @@ interface Figure {
   perSecond: number
   /** processor seconds a million readings */
   cpu: Seconds
+  /** of ours: seconds to roll up what was not rolled up when all was stored */
+  rollUpsLeft?: number
 }
 
 interface Seconds {
@@ -97,8 +101,8 @@ await run('bench', async (signal) => {
     }
     const noRules = { RULES_FILE: join(dir, 'no-rules.yaml') }
     const contestants: Contestant[] = [
-      { name: 'ours: everything', run: (round) => ours(ground, `all${round}`, {}) },
-      { name: 'ours: transfer', run: (round) => ours(ground, `transfer${round}`, noRules) },
+      { name: 'ours: everything', run: (round) => ours(ground, `all${round}`, {}, true) },
+      { name: 'ours: transfer', run: (round) => ours(ground, `transfer${round}`, noRules, false) },
       ...peers.map((peer) => ({
         name: peer.name,
         run: (round: number) => theirs(ground, peer, round, work),
@@ -180,17 +184,25 @@ async function compete(contestants: readonly Contestant[], rounds: number) {
   return all
 }
 
-async function ours(ground: Ground, name: string, extra: Record<string, string>): Promise<Figure | string> {
+async function ours(
+  ground: Ground,
+  name: string,
+  extra: Record<string, string>,
+  rollsUp: boolean,
+): Promise<Figure | string> {
   return ownDatabase(ground.admin, ground.env.DATABASE_URL, name, async (url, sql) => {
     await migrate(sql)
     const used = spent(ground)
     const env = { ...ground.env, ...extra, DATABASE_URL: url, CONSUMER_GROUP: `ours-${name}` }
     const drained = await drain(env, sql, ground.filled.readings, ground.consumers, RUN_MS)
-    const servers = used()
+    const stored = used()
+    const left = await rollUpRest(sql)
+    const servers = rollsUp ? used() : stored
     const wrong = await differs(sql, 'readings', 'value', ground.filled.readings, ground.filled.sum)
     return (
       wrong ?? {
-        perSecond: drained.readings / drained.seconds,
+        perSecond: drained.readings / (drained.seconds + (rollsUp ? left : 0)),
+        rollUpsLeft: left,
         cpu: perMillion(ground.filled.readings, { own: drained.cpuSeconds, ...servers }),
       }
     )
@@ -309,6 +321,9 @@ function summary(name: string, rounds: readonly Map<string, Figure | string>[]) 
       kafka: median(figures.map((f) => f.cpu.kafka)),
       all: Number(median(figures.map((f) => f.cpu.own + f.cpu.postgres + f.cpu.kafka)).toFixed(2)),
     },
+    ...(figures.some((f) => f.rollUpsLeft !== undefined) && {
+      roll_ups_left_seconds: median(figures.map((f) => Number((f.rollUpsLeft ?? 0).toFixed(2)))),
+    }),
     ours_everything_is_times_this: ratioOf('ours: everything'),
     ours_transfer_is_times_this: ratioOf('ours: transfer'),
   }
