@@ -62,6 +62,7 @@ create table alerts (
   constraint suppression_is_known CHECK ((suppressed = ANY (ARRAY['shelved'::text, 'out_of_service'::text, 'group'::text, 'waiting'::text])))
 );
 CREATE INDEX alerts_active ON public.alerts USING btree (rule_id) WHERE active;
+CREATE INDEX alerts_at_machine ON public.alerts USING btree (((location ->> 'machine_id'::text)), "timestamp") WHERE (active AND (sensor_type <> 'machine'::text));
 CREATE INDEX alerts_by_group ON public.alerts USING btree (group_id) WHERE (group_id IS NOT NULL);
 CREATE INDEX alerts_by_sensor ON public.alerts USING btree (sensor_id, "timestamp" DESC);
 CREATE INDEX alerts_by_time ON public.alerts USING btree ("timestamp" DESC);
@@ -541,6 +542,7 @@ create table sensors (
   constraint sensor_is_described_once UNIQUE NULLS NOT DISTINCT (sensor_id, sensor_type, unit, factory_section, machine_id, zone, warning_threshold, critical_threshold),
   constraint sensors_pkey PRIMARY KEY (sensor_key)
 );
+CREATE INDEX sensors_at_machine ON public.sensors USING btree (machine_id);
 CREATE INDEX sensors_by_machine ON public.sensors USING btree (machine_id);
 grant insert, select, update on sensors to consumer;
 grant select on sensors to monitor;

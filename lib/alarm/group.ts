@@ -183,15 +183,17 @@ export function mayGroup({ location, sensor_type }: Placed, rule: GroupRule): bo
 /** Active alarms of these machines within a window of any of the new ones, oldest first. */
 function membersNear(tx: Transaction, ours: readonly RaisedAlarm[], names: string[], rule: GroupRule) {
   const times = ours.map((a) => a.timestamp).sort((a, b) => parseMicros(a) - parseMicros(b))
+  // offset 0: machine by machine, as young tables have no statistics that would tell the planner how few each has
   return tx<Member[]>`
-    select alert_id, sensor_id, severity, suppressed, group_id, location->>'factory_section' || E'\\n' || (location->>'machine_id') as machine,
-      (extract(epoch from "timestamp") * 1e6)::float8 as at
-    from alerts
-    where active and sensor_type <> 'machine'
-      and location->>'machine_id' in (select jsonb_array_elements_text(${JSON.stringify(names)}::text::jsonb))
-      and "timestamp" between ${times[0] ?? ''}::timestamptz - make_interval(secs => ${rule.window})
-        and ${times.at(-1) ?? ''}::timestamptz + make_interval(secs => ${rule.window})
-    order by "timestamp"`
+    select near.* from jsonb_array_elements_text(${JSON.stringify(names)}::text::jsonb) as of (machine_id),
+      lateral (select alert_id, sensor_id, severity, suppressed, group_id,
+          location->>'factory_section' || E'\\n' || machine_id as machine, (extract(epoch from "timestamp") * 1e6)::float8 as at
+        from alerts
+        where active and sensor_type <> 'machine' and location->>'machine_id' = machine_id
+          and "timestamp" between ${times[0] ?? ''}::timestamptz - make_interval(secs => ${rule.window})
+            and ${times.at(-1) ?? ''}::timestamptz + make_interval(secs => ${rule.window})
+        offset 0) near
+    order by at`
 }
 
 /** Groups of these members that are open, and stay so while their machines are held: id → the worst it called for. */

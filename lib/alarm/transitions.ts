@@ -202,8 +202,9 @@ async function markOver(tx: Transaction, cleared: readonly ClearedAlarm[]) {
     update alerts set active = latching and not acknowledged, returned_at = c.cleared_at,
       cleared_at = case when latching and not acknowledged then null else c.cleared_at end,
       cleared_offset = c.cleared_offset, peak_value = c.peak_value, updated_at = now()
-    from jsonb_to_recordset(${JSON.stringify(cleared)}::text::jsonb)
+    from (select * from jsonb_to_recordset(${JSON.stringify(cleared)}::text::jsonb)
       as c (alert_id uuid, cleared_at timestamptz, cleared_offset bigint, peak_value float8)
+      limit ${cleared.length}) c -- so few: the planner would take it for a hundred, and read all that are active
     where alerts.alert_id = c.alert_id and alerts.active and alerts.returned_at is null
     returning alerts.alert_id, alerts.active, alerts.suppressed, alerts.called, alerts.group_id`
 }

@@ -5,13 +5,15 @@ import { tellAlarms } from '../../lib/alarm/transitions.ts'
 import { closeSql, connect, createDatabase, type Database, type Sql } from '../../lib/db/connect.ts'
 import { createRandom } from '../../lib/fleet/random.ts'
 import { database, STACK_MS } from '../stack.ts'
+import { pagesOf } from './pages.ts'
 import { alarm, cleared } from './raised.ts'
 
 /** A machine that fails is one call: its sensors' alarms come from three partitions, over some seconds, in any order. */
+let url: string
 let sql: Sql
 let db: Database
 beforeAll(async () => {
-  const { url } = await database()
+  ;({ url } = await database())
   sql = connect(url, { name: 'test', max: 6 })
   db = createDatabase(url, { name: 'caretaker', role: 'consumer', max: 2 })
 }, STACK_MS)
@@ -215,3 +217,30 @@ test('partitions that raise and clear at the same machines, and the caretaker, n
   await Promise.all([write(0), write(1), write(2), care()])
   expect(faults).toEqual([])
 }, 60_000)
+
+test('an alarm at a machine and its end read few pages, however many alarms and sensors there are at others', async () => {
+  const own = connect(url, { name: 'test', role: 'consumer', max: 1 })
+  const tell = (raised: RaisedAlarm[], over: RaisedAlarm[]) =>
+    own.begin((tx) => tellAlarms(tx, raised, over.map(cleared), 'alerts', RULE))
+  try {
+    const sample = alarm(await machineWith(3), 0, 0)
+    await tell([sample], [])
+    await sql`insert into alerts select (jsonb_populate_record(a, jsonb_build_object('alert_id', gen_random_uuid(),
+        'suppressed', null, 'sensor_id', 'far-' || n, 'location', a.location || jsonb_build_object('machine_id', 'far-' || n)))).*
+      from alerts a, generate_series(1, 5000) n where alert_id = ${sample.alert_id}`
+    await sql`insert into sensors (sensor_id, sensor_type, unit, factory_section, machine_id, zone)
+      select 'far-' || n, 'temperature', '°C', 'production', 'far-' || n, 'zone-a' from generate_series(1, 20000) n`
+    const one = alarm(await machineWith(3), 0, 0)
+    for (const table of ['alerts', 'sensors']) {
+      const before = await pagesOf(table, own)
+      await tell([one], [])
+      await tell([], [one])
+      const { heap, read } = await pagesOf(table, own)
+      expect(heap).toBeGreaterThan(100)
+      expect(read - before.read).toBeLessThan(heap / 4)
+      await sql`delete from alerts where alert_id = ${one.alert_id}`
+    }
+  } finally {
+    await closeSql(own)
+  }
+})

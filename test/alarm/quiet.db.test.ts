@@ -8,6 +8,7 @@ import { closeSql, connect, createDatabase, type Database, type Sql } from '../.
 import { acknowledgeAlarms, shelveAlarm, unshelveAlarm } from '../../lib/monitor/acts/alarms.ts'
 import { inService, outOfService } from '../../lib/monitor/acts/service.ts'
 import { database, STACK_MS } from '../stack.ts'
+import { pagesOf } from './pages.ts'
 import { alarm, cleared } from './raised.ts'
 
 /** Shelves, sensors out of service and latched alarms: who is called, who hears of the end. */
@@ -238,17 +239,9 @@ test('a look for what is due reads few pages, however many alarms nobody has ack
   await raise(sample!)
   await sql`insert into alerts select (jsonb_populate_record(a, jsonb_build_object('alert_id', gen_random_uuid(), 'active', false))).*
     from alerts a, generate_series(1, 5000) where alert_id = ${sample!.alert_id}`
-  const pages = async () => {
-    await sql`select pg_stat_force_next_flush()`
-    await db.sql`select pg_stat_force_next_flush()`
-    const [row] = await sql<{ heap: number; read: number }[]>`
-      select pg_relation_size('alerts')::integer / 8192 as heap, (heap_blks_read + heap_blks_hit)::integer as read
-      from pg_statio_user_tables where relname = 'alerts'`
-    return row!
-  }
   await care()
-  const before = await pages()
+  const before = await pagesOf('alerts', sql, db.sql)
   await care()
   expect(before.heap).toBeGreaterThan(200)
-  expect((await pages()).read - before.read).toBeLessThan(before.heap)
+  expect((await pagesOf('alerts', sql, db.sql)).read - before.read).toBeLessThan(before.heap)
 })
