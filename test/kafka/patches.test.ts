@@ -8,9 +8,11 @@ const Runner = require('kafkajs/src/consumer/runner')
 const Connection = require('kafkajs/src/network/connection')
 const RequestQueue = require('kafkajs/src/network/requestQueue')
 const createFetchManager = require('kafkajs/src/consumer/fetchManager')
-const ConsumerGroup = require('kafkajs/src/consumer/consumerGroup')
 const groupMessagesPerPartition = require('kafkajs/src/producer/groupMessagesPerPartition')
 const { createLogger } = require('kafkajs/src/loggers')
+const Long = require('kafkajs/src/utils/long')
+const Decoder = require('kafkajs/src/protocol/decoder')
+const decodeRecord = require('kafkajs/src/protocol/recordBatch/record/v0/decoder')
 const Record = require('kafkajs/src/protocol/recordBatch/record/v0')
 const { RecordBatch } = require('kafkajs/src/protocol/recordBatch/v0')
 const { PlainRecords, plainRecords } = require('kafkajs/src/protocol/recordBatch/plainRecords')
@@ -60,6 +62,17 @@ test('a connection looks at its time-outs only while an answer is awaited, and a
   expect(patient.requestTimeoutIntervalId).toBeNull()
 })
 
+test('a connection that waits for an answer looks at its time-outs less often than a fetch waits for messages', () => {
+  const waiting = queue(null, 4000)
+  const set = spyOn(globalThis, 'setInterval')
+  waiting.push(request(1, []))
+  waiting.push(request(2, []))
+  const waits = set.mock.calls.map(([, ms]) => ms)
+  set.mockRestore()
+  waiting.destroy()
+  expect(waits).toEqual([1250]) // once for both; a fetch has its answer within 1000 ms; unpatched it looks each 100 ms
+})
+
 test('a request that had to wait is still sent when its turn comes', () => {
   const busy = queue(1)
   const sent: number[] = []
@@ -82,18 +95,21 @@ test('a throttled request is sent when the throttle ends', async () => {
   expect(sent).toEqual([1])
 })
 
-test('grouping by partition keeps the order and takes linear time', () => {
-  const messages = Array.from({ length: 60_000 }, (_, i) => ({ partition: i % 3, value: String(i) }))
-  const start = performance.now()
+test('grouping by partition keeps the order, and each group is one list that grows', () => {
+  const messages = Array.from({ length: 3000 }, (_, i) => ({ partition: i % 3, value: String(i) }))
+  const grow = spyOn(Array.prototype, 'push')
   const groups = groupMessagesPerPartition({
     topic: 't',
     partitionMetadata: [{}, {}, {}],
     messages,
     partitioner: ({ message }: { message: { partition: number } }) => message.partition,
   })
-  expect(performance.now() - start).toBeLessThan(1000) // linear 10 ms; a copy for each message took many seconds
+  const grown = grow.mock.contexts
+  grow.mockRestore()
   for (const partition of [0, 1, 2]) {
-    expect(groups[partition]).toEqual(messages.filter((m) => m.partition === partition))
+    const group = groups[partition]
+    expect(group).toEqual(messages.filter((m) => m.partition === partition))
+    expect(grown.filter((list) => list === group).length).toBe(999) // unpatched 0: a copy of the list for each message
   }
 })
 
@@ -124,6 +140,16 @@ test('a batch is as large as it gets at once', async () => {
   const records = Array.from({ length: 1000 }, (_, i) => record(i))
   const { allocUnsafe } = await buffersOf(() => RecordBatch({ records }))
   expect(allocUnsafe).toBeLessThanOrEqual(5) // the body, and two around it that grow once; unpatched it doubles ten times more
+})
+
+test('a record is decoded with plain numbers', () => {
+  const decoder = new Decoder(record(5).buffer)
+  decoder.readVarInt() // its length
+  const long = spyOn(Long, 'fromValue')
+  const read = decodeRecord(decoder, { firstOffset: '7', firstTimestamp: '1000' })
+  const longs = long.mock.calls.length
+  long.mockRestore()
+  expect([read.offset, read.timestamp, longs]).toEqual(['12', '1007', 0]) // unpatched each of its numbers is one
 })
 
 test('the runner of a consumer hands plain records on undecoded', async () => {
@@ -173,69 +199,27 @@ test('a consumer that is stopped while its brokers change stops', async () => {
   expect(asked).toBeLessThan(3)
 })
 
-/** A member with partition 0, which broker 1 leads; what broker 1 is asked, `answer` answers. Nothing is led by broker 2. */
-function memberOf(answer: () => Promise<unknown>) {
-  const topicPartition = { topic: 't', partitions: [0] }
-  const cluster = {
-    refreshMetadataIfNecessary: async () => {},
-    findTopicPartitionMetadata: () => [{ partitionId: 0, leader: 1 }],
-    findBroker: async () => ({ fetch: answer }),
-  }
-  const group = new ConsumerGroup({ cluster, topics: ['t'], logger: silent, maxWaitTimeInMs: 60_000 })
-  group.offsetManager = {
-    resolveOffsets: async () => {},
-    committedOffsets: () => ({ t: { 0: '5' } }),
-    nextOffset: () => 5,
-  }
-  group.subscriptionState.assign([topicPartition])
-  return { group, topicPartition }
-}
-
-test('a fetcher that has nothing to fetch looks again at once when that may have changed', async () => {
-  const { group, topicPartition } = memberOf(async () => ({ responses: [] }))
-  group.pause([topicPartition])
-  const changes: (() => void)[] = [
-    () => group.resume([topicPartition]),
-    () => group.seek({ topic: 't', partition: 0, offset: '5' }),
-  ]
-  for (const change of changes) {
-    const fetching = group.fetch(1)
-    await Bun.sleep(1)
-    change()
-    expect(await fetching).toEqual([]) // unpatched after a minute, as maxWaitTimeInMs says
-    group.pause([topicPartition])
-  }
-})
-
-test('a fetcher that has nothing to fetch looks along with the answer to another', async () => {
-  const { group } = memberOf(async () => ({ responses: [] }))
-  const set = spyOn(globalThis, 'setTimeout')
-  const resting = group.fetch(2)
-  await Bun.sleep(1)
-  const waits = set.mock.calls.map(([, ms]) => ms)
-  set.mockRestore()
-  expect(waits).toContain(120_000) // its own timer is for when no answer comes; unpatched each of its looks has one
-  const at = Date.now()
-  const now = spyOn(Date, 'now').mockReturnValue(at + 60_000)
-  await group.fetch(1)
-  now.mockRestore()
-  expect(await resting).toEqual([])
-})
-
-test('a consumer ends, and changes its assignment, without waiting for fetchers that have nothing to fetch', async () => {
-  const { group, topicPartition } = memberOf(async () => ({ responses: [] }))
-  group.pause([topicPartition])
+test('a consumer whose brokers change goes on with those that there are', async () => {
+  let nodes = [1, 2]
+  const asked: number[] = []
+  const again = Promise.withResolvers<void>()
   const manager = createFetchManager({
     logger: silent,
-    getNodeIds: () => [1, 2],
+    getNodeIds: () => nodes,
     handler: async () => {},
-    fetch: (node: number) => group.fetch(node),
-    wakeResting: () => group.wakeResting(),
+    async fetch(node: number) {
+      asked.push(node)
+      if (node === 3) again.resolve()
+      await Bun.sleep(1)
+      return []
+    },
   })
   const started = manager.start()
-  await Bun.sleep(1)
-  await manager.stop() // unpatched after a minute
+  nodes = [1, 3]
+  await Promise.race([again.promise, started])
+  await manager.stop()
   await started
+  expect(asked).toEqual([1, 2, 1, 3])
 })
 
 test('an answer that comes in pieces is put together once', () => {
