@@ -226,7 +226,7 @@ export function execute(scene: Scene, text: string, params: readonly unknown[], 
   if (text.startsWith('insert into system_events'))
     return (later(() => tables.events.push(String(params[3]))), done(null))
   if (
-    /^(select (pg_|factory_section)|with queued as \( insert into outbox|insert into (alert_journal|outbox|sensor_latest)|update alerts set|select alert_id|select 1 from alerts)/.test(
+    /^(select (pg_|factory_section|near\.)|with queued as \( insert into outbox|insert into (alert_journal|outbox|sensor_latest)|update alerts set|select alert_id|select 1 from alerts)/.test(
       text,
     )
   )
