@@ -542,7 +542,6 @@ create table sensors (
   constraint sensor_is_described_once UNIQUE NULLS NOT DISTINCT (sensor_id, sensor_type, unit, factory_section, machine_id, zone, warning_threshold, critical_threshold),
   constraint sensors_pkey PRIMARY KEY (sensor_key)
 );
-CREATE INDEX sensors_at_machine ON public.sensors USING btree (machine_id);
 CREATE INDEX sensors_by_machine ON public.sensors USING btree (machine_id);
 grant insert, select, update on sensors to consumer;
 grant select on sensors to monitor;

@@ -4,6 +4,7 @@ import { decodeCheckpoint } from './checkpoint.ts'
 import { LogReplaced, orStop, type Doubt, type LogRange, type Taken } from './log-end.ts'
 import { createState, type PartitionState } from './partition.ts'
 
+/** A partition of a topic of a cluster: what positions are kept by. */
 export interface ClusterPartition {
   clusterId: string
   topic: string

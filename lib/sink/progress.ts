@@ -1,14 +1,12 @@
 import { ask, type Sql } from '../db/connect.ts'
+import type { ClusterPartition } from '../ingest/claim.ts'
 import { LogReplaced, orStop, type Doubt, type LogRange, type Taken } from '../ingest/log-end.ts'
 import { Fenced } from '../ingest/store.ts'
 
 /** The row of sink_progress that one partition moves. */
-export interface SinkPlace {
+export interface SinkPlace extends ClusterPartition {
   /** kind and destination, such as s3:sensor-cold */
   sink: string
-  clusterId: string
-  topic: string
-  partition: number
 }
 
 export interface SinkClaim {

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { CompressionCodecs, CompressionTypes } from 'kafkajs'
-import { parseConfig } from '../../lib/config.ts'
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
 import { kafkaClients } from '../../lib/kafka/client.ts'
-import { topicPlan } from '../../lib/topics.ts'
 import { openConsumer, until, type Door } from '../door.ts'
-import { database, freshTopic, kafka, STACK_MS } from '../stack.ts'
+import { STACK_MS } from '../stack.ts'
+import { foreignReading, foreignTopic } from './foreign.ts'
 
 setDefaultTimeout(2 * STACK_MS)
 
@@ -47,41 +46,24 @@ let topic: string
 let consumer: Door
 
 beforeAll(async () => {
-  const { brokers } = await kafka()
-  const { url } = await database()
-  sql = connect(url, { name: 'test', max: 1 })
-  topic = await freshTopic(1, topicPlan(parseConfig({}))[0]?.config)
-  const producer = kafkaClients({ brokers, clientId: 'foreign' }).current().producer({ idempotent: false })
+  const ground = await foreignTopic()
+  topic = ground.topic
+  sql = connect(ground.url, { name: 'test', max: 1 })
+  const producer = kafkaClients({ brokers: ground.brokers, clientId: 'foreign' })
+    .current()
+    .producer({ idempotent: false })
   await producer.connect()
   for (const [name, compression] of Object.entries(CODECS)) {
-    const messages = [1, 2, 3].map((n) => ({ partition: 0, key: name, value: reading(name, n) }))
+    const messages = [1, 2, 3].map((n) => ({ partition: 0, key: name, value: foreignReading(name, n) }))
     await producer.send({ topic, acks: -1, compression, messages })
   }
   await producer.disconnect()
-  const env = {
-    KAFKA_BROKERS: brokers.join(','),
-    DATABASE_URL: url,
-    SENSOR_TOPIC: topic,
-    ALERT_TOPIC: await freshTopic(1),
-    CONSUMER_GROUP: topic,
-  }
-  consumer = await openConsumer(env, 1)
+  consumer = await openConsumer(ground.env, 1)
 })
 afterAll(async () => {
   await consumer?.stop()
   if (sql) await closeSql(sql)
 })
-
-function reading(sensor: string, value: number): string {
-  return JSON.stringify({
-    timestamp: new Date().toISOString(),
-    sensor_id: sensor,
-    sensor_type: 'temperature',
-    location: { factory_section: 'production', machine_id: 'machine-001', zone: 'zone-a' },
-    value,
-    unit: '°C',
-  })
-}
 
 describe('a batch that a foreign producer compressed', () => {
   for (const name of Object.keys(CODECS)) {

@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import type { Producer } from 'kafkajs'
-import { parseConfig } from '../../lib/config.ts'
 import { closeSql, connect, type Sql } from '../../lib/db/connect.ts'
 import { kafkaClients } from '../../lib/kafka/client.ts'
 import { readLogRange } from '../../lib/kafka/log.ts'
-import { topicPlan } from '../../lib/topics.ts'
 import { openConsumer, until, type Door } from '../door.ts'
-import { database, freshTopic, kafka, STACK_MS } from '../stack.ts'
+import { STACK_MS } from '../stack.ts'
+import { foreignReading, foreignTopic } from './foreign.ts'
 
 setDefaultTimeout(2 * STACK_MS)
 
@@ -15,27 +14,20 @@ setDefaultTimeout(2 * STACK_MS)
  * and nobody is given what was taken back: the offsets have to be gone past all the same, and stored as gone past.
  */
 let sql: Sql
+let brokers: string[]
 let env: Record<string, string>
 let topic: string
 let consumer: Door
 let producer: Producer
 
 beforeAll(async () => {
-  const { brokers } = await kafka()
-  const { url } = await database()
-  sql = connect(url, { name: 'test', max: 1 })
-  topic = await freshTopic(1, topicPlan(parseConfig({}))[0]?.config)
+  const ground = await foreignTopic()
+  ;({ brokers, topic, env } = ground)
+  sql = connect(ground.url, { name: 'test', max: 1 })
   producer = kafkaClients({ brokers, clientId: 'foreign' })
     .current()
     .producer({ idempotent: true, maxInFlightRequests: 1, transactionalId: topic })
   await producer.connect()
-  env = {
-    KAFKA_BROKERS: brokers.join(','),
-    DATABASE_URL: url,
-    SENSOR_TOPIC: topic,
-    ALERT_TOPIC: await freshTopic(1),
-    CONSUMER_GROUP: topic,
-  }
   consumer = await openConsumer(env, 1)
 })
 afterAll(async () => {
@@ -43,18 +35,6 @@ afterAll(async () => {
   await producer?.disconnect()
   if (sql) await closeSql(sql)
 })
-
-function reading(value: number, padding = ''): string {
-  return JSON.stringify({
-    timestamp: new Date().toISOString(),
-    sensor_id: 'temp-1',
-    sensor_type: 'temperature',
-    location: { factory_section: 'production', machine_id: 'machine-001', zone: 'zone-a' },
-    value,
-    unit: '°C',
-    metadata: { padding },
-  })
-}
 
 /** `count` readings in one transaction; resolves when the log has its end, too. */
 async function transaction(
@@ -67,7 +47,7 @@ async function transaction(
   const messages = Array.from({ length: count }, (_, i) => ({
     partition: 0,
     key: 'temp-1',
-    value: reading(from + i, padding),
+    value: foreignReading('temp-1', from + i, { padding }),
   }))
   await transaction.send({ topic, acks: -1, messages })
   await transaction[end]()
@@ -119,7 +99,6 @@ test('a process that begins where something was taken back goes past it', async 
 
 test('what reads a range of the log knows its end where that is the end of a transaction', async () => {
   await transaction('abort', 500, 400, 'x'.repeat(900))
-  const { brokers } = await kafka()
   const { next } = await storedUpTo()
   await until('its end', async () => (await storedUpTo()).next > next)
   const read: number[] = []
