@@ -82,7 +82,7 @@ async function callThoseWhoWaited({ database, consumerId, alertTopic }: Caretake
   const reason = 'its machine has no alarm for all by now'
   await ask(
     'call for alarms that have waited',
-    database.sql.begin((tx) => endWaits(tx, null, { actor: consumerId, reason, alertTopic })),
+    database.sql.begin((tx) => endWaits(tx, { actor: consumerId, reason, alertTopic })),
   )
 }
 

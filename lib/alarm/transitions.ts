@@ -13,7 +13,7 @@ import {
 } from './group.ts'
 import { enqueue, notifyAlerts, writeJournal } from './journal.ts'
 import { tell } from './tell.ts'
-import { endWaits } from './wait.ts'
+import { afterWaiting, tellCalled } from './wait.ts'
 
 /**
  * Raised and cleared alarms in the caller's transaction: the row, an entry of the journal, the message in the outbox.
@@ -192,21 +192,27 @@ async function endOlderLatched(
 interface Over {
   alert_id: string
   active: boolean
+  /** it waited until now, and is called for */
+  is_called: boolean
   suppressed: string | null
   called: boolean
   group_id: string | null
 }
 
+/** Who still waited is over sooner than somebody was called: that is made up for. */
 async function markOver(tx: Transaction, cleared: readonly ClearedAlarm[]) {
   return await tx<Over[]>`
     update alerts set active = latching and not acknowledged, returned_at = c.cleared_at,
       cleared_at = case when latching and not acknowledged then null else c.cleared_at end,
-      cleared_offset = c.cleared_offset, peak_value = c.peak_value, updated_at = now()
+      cleared_offset = c.cleared_offset, peak_value = c.peak_value, updated_at = now(),
+      calls_at = case when suppressed = 'waiting' then null else calls_at end,
+      suppressed = case when suppressed = 'waiting' then ${afterWaiting(tx)} else suppressed end
     from (select * from jsonb_to_recordset(${JSON.stringify(cleared)}::text::jsonb)
       as c (alert_id uuid, cleared_at timestamptz, cleared_offset bigint, peak_value float8)
       limit ${cleared.length}) c -- so few: the planner would take it for a hundred, and read all that are active
     where alerts.alert_id = c.alert_id and alerts.active and alerts.returned_at is null
-    returning alerts.alert_id, alerts.active, alerts.suppressed, alerts.called, alerts.group_id`
+    returning new.alert_id, new.active, new.suppressed, new.called, new.group_id,
+      old.suppressed is not distinct from 'waiting' and new.suppressed is null as is_called`
 }
 
 async function tellOver(
@@ -215,9 +221,8 @@ async function tellOver(
   over: readonly Over[],
   alertTopic: string,
 ): Promise<void> {
-  const waited = over.filter((row) => row.suppressed === 'waiting').map((row) => row.alert_id)
+  const toCall = over.filter((row) => row.is_called).map((row) => row.alert_id)
   const actor = cleared[0]?.detected_by ?? ''
-  if (waited.length > 0) await endWaits(tx, waited, { actor, reason: 'it is over already', alertTopic })
   const became = new Map(over.map((row) => [row.alert_id, row]))
   const done = cleared.filter((c) => became.has(c.alert_id))
   const transition = (id: string) => (became.get(id)?.active ? 'returned' : 'cleared')
@@ -232,8 +237,7 @@ async function tellOver(
   }))
   const messages = done.map((c) => {
     const { suppressed, called, group_id: group } = became.get(c.alert_id) ?? {}
-    const isQuiet = suppressed && suppressed !== 'waiting'
-    const quiet = isQuiet ? { suppressed, ...(called ? { called } : {}), ...(group ? { group } : {}) } : {}
+    const quiet = suppressed ? { suppressed, ...(called ? { called } : {}), ...(group ? { group } : {}) } : {}
     return {
       topic: alertTopic,
       key: c.raised.sensor_id,
@@ -242,6 +246,7 @@ async function tellOver(
     }
   })
   await Promise.all([
+    tellCalled(tx, toCall, { actor, reason: 'it is over already', alertTopic }),
     writeJournal(tx, journal),
     enqueue(tx, messages),
     notifyAlerts(

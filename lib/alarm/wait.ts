@@ -37,24 +37,29 @@ export async function startWaiting(
 }
 
 /**
- * The wait of these is over, for this reason, or (null) of all whose time has come: somebody is called for each that is
- * not shelved by now. Those that somebody else is changing just now are left to the next look: who waited for them would
- * hold others up.
+ * The wait of all whose time has come is over: somebody is called for each that is not shelved by now. Those that somebody
+ * else is changing just now are left to the next look: who waited for them would hold others up.
  */
 export async function endWaits(
   tx: Transaction,
-  ids: readonly string[] | null,
   { actor, reason, alertTopic }: { actor: string; reason: string; alertTopic: string },
 ): Promise<void> {
-  const due =
-    ids === null
-      ? tx`calls_at <= now()`
-      : tx`alert_id in (select value::uuid from jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))`
   const ended = await tx<{ alert_id: string; suppressed: string | null }[]>`
-    update alerts set calls_at = null, updated_at = now(),
-      suppressed = case when shelved_until > now() then 'shelved' end
-    where alert_id in (select alert_id from alerts where suppressed = 'waiting' and ${due} for update skip locked)
+    update alerts set calls_at = null, suppressed = ${afterWaiting(tx)}, updated_at = now()
+    where alert_id in (select alert_id from alerts where suppressed = 'waiting' and calls_at <= now() for update skip locked)
     returning alert_id, suppressed`
   const called = ended.filter((one) => one.suppressed === null).map((one) => one.alert_id)
-  await tell(tx, called, { transition: 'called', actor, reason, alertTopic, at: 'raised' })
+  await tellCalled(tx, called, { actor, reason, alertTopic })
+}
+
+/** What `suppressed` becomes where it was `waiting`: somebody is called (null), unless a person has shelved it meanwhile. */
+export const afterWaiting = (tx: Transaction) => tx`case when shelved_until > now() then 'shelved' end`
+
+/** Journal and messages of alarms whose wait has ended with a call. */
+export async function tellCalled(
+  tx: Transaction,
+  ids: readonly string[],
+  told: { actor: string; reason: string; alertTopic: string },
+): Promise<void> {
+  await tell(tx, ids, { ...told, transition: 'called', at: 'raised' })
 }

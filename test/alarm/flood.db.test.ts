@@ -135,6 +135,18 @@ test('one that is over before its wait is called for all the same', async () => 
   ])
 })
 
+test('one that is over before its wait and was shelved meanwhile calls nobody, and its end is quiet', async () => {
+  const machine = await machineWith(6)
+  const short = alarm(machine, 0, 1)
+  await raise(short)
+  await sql`update alerts set shelved_until = now() + interval '1 hour' where alert_id = ${short.alert_id}`
+  await end(short)
+  expect((await told(machine)).map((m) => [m.state, m.suppressed])).toEqual([
+    ['raised', 'waiting'],
+    ['cleared', 'shelved'],
+  ])
+})
+
 describe('nobody waits', () => {
   test('at a machine that has not sensors enough', async () => {
     const machine = await machineWith(2)
