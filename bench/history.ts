@@ -71,7 +71,7 @@ await run('bench', async (signal) => {
     await ingest('history-warm') // sensors are registered, servers have compiled what they do often
     const past = await startPast(sql, rate)
     const figures = []
-    for (const [i, stored] of asked.stored.entries()) {
+    for (const [i, stored] of asked.stored.toSorted((a, b) => a - b).entries()) {
       await past.grow(stored)
       const drained = await ingest(`history-${i}`)
       const figure = {

@@ -247,7 +247,7 @@ function latencies(raised: readonly Raised[], committed: Times, heard: Times) {
   const toHeard = until(heard)
   const shares = (all: number[]) => {
     all.sort((a, b) => a - b)
-    const at = (share: number) => (all.length > 0 ? Math.round(atShare(all, share)) : 0)
+    const at = (share: number) => (all.length > 0 ? Math.round(atShare(all, share)) : null)
     return { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) }
   }
   return {
