@@ -826,6 +826,20 @@ AS $function$
 $function$;
 grant execute on function drop_old_rounds(integer) to consumer;
 
+CREATE OR REPLACE FUNCTION public.end_frozen_writer(frozen text)
+ RETURNS integer
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select count(*) filter (where pg_terminate_backend(a.pid))::integer
+  from pg_stat_activity a join pg_locks l on l.pid = a.pid
+  where a.datname = current_database() and a.application_name = frozen and a.pid <> pg_backend_pid()
+    and a.state = 'active' and a.wait_event = 'ClientRead' and a.query_start < clock_timestamp() - interval '5 seconds'
+    and l.locktype = 'relation' and l.relation = 'public.partition_progress'::regclass and l.mode = 'RowExclusiveLock'
+$function$;
+grant execute on function end_frozen_writer(text) to consumer;
+
 CREATE OR REPLACE FUNCTION public.end_latched_alarm()
  RETURNS trigger
  LANGUAGE plpgsql

@@ -70,7 +70,8 @@ export function connect(url: string, options: ConnectOptions): Sql {
       ...(options.role && !withoutRoles.has(url) ? { role: options.role } : {}),
       // Consumers ask by key, and of tables that grow faster than their statistics: a plan that reads them whole is never right.
       ...(options.role === 'consumer' ? { enable_seqscan: 'off' } : {}),
-      // Five seconds after its owner froze inside a transaction the row locks are free again.
+      // Five seconds after its owner froze inside a transaction the row locks are free again; one that froze while it was
+      // copying is ended by whoever takes its partition over (sql/045).
       idle_in_transaction_session_timeout: 5000,
       lock_timeout: 5000,
       statement_timeout: options.statementTimeoutMs ?? 10_000,

@@ -1,4 +1,4 @@
-import { ask, type Sql } from '../db/connect.ts'
+import { ask, sqlState, type Sql } from '../db/connect.ts'
 import { log } from '../log.ts'
 import { decodeCheckpoint } from './checkpoint.ts'
 import { LogReplaced, orStop, type Doubt, type LogRange, type Taken } from './log-end.ts'
@@ -29,6 +29,9 @@ export interface RulesInForce {
   then: { version: number; fromOffset: number }[]
 }
 
+/** SQLSTATE of a lock that was not had within lock_timeout */
+const LOCK_NOT_AVAILABLE = '55P03'
+
 /**
  * Takes a partition over: the epoch rises, so that whoever held it before can no longer write. Reads the checkpoint,
  * unless `held` says that memory is as far as the table, and checks that the log still has what is to be read. Throws
@@ -55,7 +58,10 @@ export async function claimPartition(
         owner = excluded.owner, claimed_at = excluded.claimed_at
         where partition_progress.stopped is null
       returning next_offset, epoch, (extract(epoch from updated_at) * 1000)::float8 as moved_ms`,
-  )
+  ).catch(async (error: Error) => {
+    if (sqlState(error) === LOCK_NOT_AVAILABLE) await endFrozenOwner(sql, place)
+    throw error
+  })
   const row = rows[0]
   if (!row) throw new LogReplaced(await whyStopped(sql, place))
   await orStop(
@@ -78,6 +84,18 @@ export async function claimPartition(
   }
   const restored = await restore(sql, place, row, log)
   return { epoch: row.epoch, nextOffset: row.next_offset, ...restored }
+}
+
+/** Who holds the row for longer than a statement may take and sends nothing is frozen; the next claim takes it. */
+async function endFrozenOwner(sql: Sql, { clusterId, topic, partition }: ClusterPartition): Promise<void> {
+  const ended = await ask(
+    'end the session of a frozen consumer',
+    sql<{ owner: string; sessions: number }[]>`
+      select owner, end_frozen_writer(owner) as sessions from partition_progress
+      where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`,
+  )
+  for (const { owner, sessions } of ended)
+    if (sessions > 0) log.warn('consumer.frozen', { topic, partition, owner, sessions })
 }
 
 async function whyStopped(sql: Sql, { clusterId, topic, partition }: ClusterPartition): Promise<string> {
