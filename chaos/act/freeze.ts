@@ -18,7 +18,8 @@ export async function freezeInTransaction(
     await sleep(15 + random() * 100)
     const open = await sql`
       select 1 from pg_stat_activity
-      where datname = current_database() and application_name = ${target.name} and state = 'idle in transaction'`
+      where datname = current_database() and application_name = ${target.name} and (state = 'idle in transaction'
+        or query ilike 'copy readings%' and state = 'active' and wait_event = 'ClientRead')`
     if (open.length > 0) return true
     target.kill('SIGCONT')
     await sleep(3 + random() * 20)
