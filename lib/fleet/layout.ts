@@ -9,8 +9,8 @@ export interface SensorPlan {
   type: SensorType
   location: Location
   intervalMicros: Micros
-  /** it measures in cycles of so long, common to all; 1: each sensor at a moment of its own */
-  cycleMicros: Micros
+  /** it measures together with all others of its interval; else at a moment of its own */
+  inStep: boolean
 }
 
 export interface LayoutOptions {
@@ -27,8 +27,11 @@ export interface LayoutOptions {
 }
 
 export const SENSORS_PER_TYPE = 5
-/** A controller reads its inputs together: one wakeup, one commit and one send for many. A load comes evenly instead. */
-const CYCLE_MICROS = 1_000_000
+/**
+ * A controller reads all inputs of one interval in one scan: one wake-up, one commit and one send for many. Below a second,
+ * and under load, which comes evenly, each sensor has a moment of its own.
+ */
+const SHORTEST_SCAN_MICROS = 1_000_000
 
 /**
  * A load comes from more sensors first, because that is what a bigger plant is; beyond a thousand from shorter
@@ -82,8 +85,7 @@ function plan(
   { intervalsMs }: LayoutOptions,
 ): SensorPlan {
   const intervalMicros = Math.round((intervalsMs[type] ?? PROFILES[type].intervalMs) * 1000)
-  const cycleMicros = intervalMicros < CYCLE_MICROS ? 1 : CYCLE_MICROS
-  return { sensorId, type, location, intervalMicros, cycleMicros }
+  return { sensorId, type, location, intervalMicros, inStep: intervalMicros >= SHORTEST_SCAN_MICROS }
 }
 
 /** All intervals stretched or shortened alike, so that together they give the rate. */
@@ -93,7 +95,7 @@ function paced(sensors: SensorPlan[], rate: number | null): SensorPlan[] {
   return sensors.map((s) => ({
     ...s,
     intervalMicros: Math.max(1, Math.round(s.intervalMicros * factor)),
-    cycleMicros: 1,
+    inStep: false,
   }))
 }
 

@@ -51,8 +51,7 @@ export function createSensor(plan: SensorPlan, options: SensorOptions): Simulate
   const noise = createNoise(key)
   const signal = createSignal(profile, noise)
   const schedule = createSchedule(options.faults, key, interval)
-  const drawn = createRandom(`${key}/phase`).between(0, interval)
-  const phase = drawn - (drawn % plan.cycleMicros)
+  const phase = plan.inStep ? 0 : Math.floor(createRandom(`${key}/phase`).between(0, interval))
   const jitter = Math.floor(Math.min(MAX_JITTER_MICROS, interval * MAX_JITTER_SHARE))
   const decimalShift = 10 ** profile.decimals
   let stuckAt: { fault: Fault; value: number } | null = null
