@@ -159,9 +159,12 @@ export const metrics = {
   },
 }
 
-/** The process and its event loop. Its delay is looked at twice a second: the library's hundred are half of what an idle process does. */
+/**
+ * The process and its event loop. Its delay is looked at every two seconds: the library's hundred looks a second are half of
+ * what an idle process does, and two a second are 4 % of it.
+ */
 export function collectProcess(register: Registry): void {
-  collectDefaultMetrics({ register, eventLoopMonitoringPrecision: 500 })
+  collectDefaultMetrics({ register, eventLoopMonitoringPrecision: 2000 })
   // Counts of handles and requests that are no counters, under names that say they are.
   for (const kind of ['handles', 'requests', 'resources'])
     register.removeSingleMetric(`nodejs_active_${kind}_total`)

@@ -123,6 +123,12 @@ function countdown(ms: number, signal: AbortSignal | undefined, over: () => void
   return end
 }
 
+/** Waits for the promise, but no longer than `ms`; rejects where it does. */
+export async function atMost(promise: Promise<unknown>, ms: number): Promise<void> {
+  const over = new AbortController()
+  await Promise.race([promise, sleep(ms, over.signal)]).finally(() => over.abort())
+}
+
 /** The promise, or a rejection naming `what` once `ms` are over: no wait for a server is without an end. */
 export function withDeadline<T>(promise: PromiseLike<T>, ms: number, what: string): Promise<T> {
   return new Promise((resolve, reject) => {

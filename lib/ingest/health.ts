@@ -48,13 +48,15 @@ export function createConsumerHealth(database: Database, consumerId: string): Co
     report: (r) =>
       attempt('write consumer_health', async () => {
         before ??= await processedBefore(database, consumerId)
+        const batchMs = Float64Array.from(r.batchMs).sort()
+        const endToEndMs = Float64Array.from(r.endToEndMs).sort()
         await database.sql`
           insert into consumer_health (consumer_id, instance_id, status, assigned_partitions, last_heartbeat, started_at,
             host, pid, total_messages_processed, messages_per_second, lag, processing_ms_mean, processing_ms_p99,
             end_to_end_ms_p50, end_to_end_ms_p99, errors, last_error, last_error_at, paused_reason)
           values (${consumerId}, ${instanceId}, ${r.status}, ${JSON.stringify(r.assigned)}::text::jsonb, now(), ${startedAt},
-            ${hostname()}, ${process.pid}, ${(before ?? 0) + r.processed}, ${r.perSecond}, ${r.lag}, ${mean(r.batchMs)},
-            ${quantile(r.batchMs, 0.99)}, ${quantile(r.endToEndMs, 0.5)}, ${quantile(r.endToEndMs, 0.99)}, ${r.errors},
+            ${hostname()}, ${process.pid}, ${(before ?? 0) + r.processed}, ${r.perSecond}, ${r.lag}, ${mean(batchMs)},
+            ${quantile(batchMs, 0.99)}, ${quantile(endToEndMs, 0.5)}, ${quantile(endToEndMs, 0.99)}, ${r.errors},
             ${r.lastError?.message.slice(0, 500) ?? null}, ${r.lastError?.at ?? null}, ${r.pausedReason})
           on conflict (consumer_id) do update set
             total_messages_processed = excluded.total_messages_processed,
@@ -97,12 +99,10 @@ async function processedBefore(database: Database, consumerId: string): Promise<
   return rows[0]?.total ?? 0
 }
 
-function mean(values: readonly number[]): number | null {
+function mean(values: Float64Array): number | null {
   return values.length === 0 ? null : values.reduce((sum, v) => sum + v, 0) / values.length
 }
 
-function quantile(values: readonly number[], q: number): number | null {
-  if (values.length === 0) return null
-  const sorted = Float64Array.from(values).sort()
+function quantile(sorted: Float64Array, q: number): number | null {
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? null
 }

@@ -58,18 +58,24 @@ export function createBrokerWatch(
   }
 }
 
+/** of each address asked, where its name led to when somebody was there: a look costs half where no name is looked up */
+const found = new Map<string, string>()
+
 function accepts(host: string, port: number): Promise<boolean> {
+  const address = `${host}:${port}`
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(false), CONNECT_MS)
     const done = (yes: boolean) => {
       clearTimeout(timer)
+      if (!yes) found.delete(address) // it may be somewhere else by now
       resolve(yes)
     }
+    const timer = setTimeout(() => done(false), CONNECT_MS)
     Bun.connect({
-      hostname: host,
+      hostname: found.get(address) ?? host,
       port,
       socket: {
         open(socket) {
+          found.set(address, socket.remoteAddress)
           done(true)
           socket.end()
         },

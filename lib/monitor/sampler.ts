@@ -1,6 +1,6 @@
 import type { ClusterView } from '../kafka/client.ts'
 import { log } from '../log.ts'
-import { rest, sleep, stir } from '../run.ts'
+import { atMost, rest, sleep, stir } from '../run.ts'
 import type { Database } from './database.ts'
 import { createBrokerWatch } from './brokers.ts'
 import { createFlowTracker } from './flow.ts'
@@ -110,12 +110,12 @@ export function createSampler(options: SamplerOptions): Sampler {
       const endsDone = kafka.ends.refresh()
       void brokerWatch.look(kafka.cluster.read(clock()).data)
       if (tick % 3 === 0) void kafka.cluster.refresh()
-      await Promise.race([endsDone, sleep(50)])
+      await atMost(endsDone, 50)
     }
     await sources.probe.refresh()
     const asked = due()
     const away = sources.probe.read(clock()).error
-    if (away === null) await Promise.race([Promise.all(asked.map((s) => s.refresh())), sleep(ROUND_MS)])
+    if (away === null) await atMost(Promise.all(asked.map((s) => s.refresh())), ROUND_MS)
     else for (const s of asked) s.fail(away.detail)
     tick++
   }
@@ -129,7 +129,7 @@ export function createSampler(options: SamplerOptions): Sampler {
     changedAlerts = new Set()
     allAlerts = false
     rebalancesChanged = false
-    await Promise.race([Promise.all(asked), sleep(ROUND_MS)])
+    await atMost(Promise.all(asked), ROUND_MS)
   }
 
   function observe(now: number): void {
