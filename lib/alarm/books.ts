@@ -108,13 +108,13 @@ export async function proposeBook(
   )
 }
 
-/** Newest first. */
-export async function listBooks(sql: Sql, limit: number): Promise<BookRow[]> {
+/** Newest first, of those that are newer than `after`. */
+export async function listBooks(sql: Sql, limit: number, after = 0): Promise<BookRow[]> {
   return ask(
     'list the rule books',
-    sql<
-      BookRow[]
-    >`select version, book, author, reason, created_at from rule_books order by version desc limit ${limit}`,
+    sql<BookRow[]>`
+      select version, book, author, reason, created_at from rule_books
+      where version > ${after} order by version desc limit ${limit}`,
   )
 }
 
@@ -146,7 +146,7 @@ export function createBooks(database: Pick<Database, 'sql'>): Books {
   }
 
   async function refresh(): Promise<void> {
-    const [row] = await listBooks(database.sql, 1)
+    const [row] = await listBooks(database.sql, 1, latest.version)
     if (!row || row.version <= latest.version) return
     latest = keep(row)
     log.info('rules.known', { version: row.version, author: row.author, reason: row.reason })

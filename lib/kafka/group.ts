@@ -1,6 +1,6 @@
 import type { Consumer, ConsumerGroupJoinEvent, EachBatchPayload } from 'kafkajs'
 import { log } from '../log.ts'
-import { DeadlineError, rest, sleep, withDeadline } from '../run.ts'
+import { DeadlineError, sleep, withDeadline } from '../run.ts'
 import { newMember, removeMembers } from './member.ts'
 import type { PartitionOwner } from './owner.ts'
 import { recordsOf } from './records.ts'
@@ -94,6 +94,7 @@ export function createGroup(options: GroupOptions): Group {
   const reached = new Map<string, number>()
   let rebalanceStartedAt: number | null = null
   let fetchedAt = Date.now()
+  let watch: ReturnType<typeof setInterval> | null = null
   let away: string | null = null
   let tries = 0
   let triedAt = 0
@@ -287,13 +288,6 @@ export function createGroup(options: GroupOptions): Group {
     reached.set(id, to)
   }
 
-  async function watchLoop(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      watchProgress()
-      await rest(WATCH_EVERY_MS, stopping.signal)
-    }
-  }
-
   function watchProgress(): void {
     for (const u of unclaimed.values()) {
       if (u.kafka && Date.now() - u.since > UNCLAIMED_MS) {
@@ -313,7 +307,7 @@ export function createGroup(options: GroupOptions): Group {
     async start() {
       await enter()
       fetchedAt = Date.now()
-      void watchLoop()
+      watch = setInterval(watchProgress, WATCH_EVERY_MS)
     },
     reclaim,
     assigned: () => [...assignment.values()],
@@ -329,6 +323,7 @@ export function createGroup(options: GroupOptions): Group {
         .catch((error: Error) => log.debug('offsets.commit_failed', { error }))
     },
     async stop() {
+      if (watch) clearInterval(watch)
       stopping.abort()
       // 10 s: the running batch and leaving the group; a broker that is away must not hold us longer
       await withDeadline(consumer.disconnect(), 10_000, 'leave the group').catch((error: Error) =>
