@@ -147,7 +147,7 @@ export function createBooks(database: Pick<Database, 'sql'>): Books {
 
   async function refresh(): Promise<void> {
     const [row] = await listBooks(database.sql, 1, latest.version)
-    if (!row || row.version <= latest.version) return
+    if (!row || row.version <= latest.version) return // another look may have been faster
     latest = keep(row)
     log.info('rules.known', { version: row.version, author: row.author, reason: row.reason })
   }

@@ -1,7 +1,7 @@
 import type { Message, RecordMetadata } from 'kafkajs'
 import { log, traceId } from '../log.ts'
 import { metrics } from '../metrics.ts'
-import { DeadlineError, sleep } from '../run.ts'
+import { atMost, DeadlineError, sleep } from '../run.ts'
 import type { SpooledMessage } from '../spool/frame.ts'
 import type { Spool } from '../spool/spool.ts'
 import type { TopicPlan } from '../topics.ts'
@@ -246,7 +246,7 @@ export function startSender(options: SenderOptions): Sender {
       stop.abort()
       for (const worker of workers.values()) worker.wake()
       const done = Promise.all([...workers.values()].map((worker) => worker.done))
-      await Promise.race([done, sleep(CLOSE_MS)])
+      await atMost(done, CLOSE_MS)
       await Promise.all([outlet.close(), view.close()])
     },
   }
