@@ -12,7 +12,7 @@ import { log } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import { emptyBatch, take as takeInto, type SinkBatch } from './batch.ts'
 import type { Destination, Refusal } from './destination.ts'
-import { claimSink, leaveSink, moveSink, planBatch, type SinkPlace } from './progress.ts'
+import { claimSink, leaveSink, moveSink, planBatch, type SinkClaim, type SinkPlace } from './progress.ts'
 
 /**
  * Takes one partition into a destination. The messages of a batch are gathered; then, one batch after the other:
@@ -68,6 +68,9 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
   const decoding = createDecoding<Message>(options.decode, () => undefined)
   const inTurn = createTurns()
   let owned = false
+  let closed = false
+  /** what PostgreSQL is being asked, or was last: its row may be ours before we hear of it */
+  let claiming: Promise<SinkClaim> | null = null
   let epoch = 0
   let logNumber = 0
   const doubt = createDoubt(now)
@@ -88,8 +91,9 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
     owned = false
     await writing
     await destination.prepare()
-    const asked = claimSink(database.sql, place, options.owner, range, doubt)
-    const claimed = await asked.catch((error: unknown) => {
+    if (closed) throw new Error(`Cannot claim ${topic}-${partition}: this sink is stopping`)
+    claiming = claimSink(database.sql, place, options.owner, range, doubt)
+    const claimed = await claiming.catch((error: unknown) => {
       database.renewAfter(error)
       throw error
     })
@@ -105,7 +109,7 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
     marksAt = now()
     ready = []
     gathering = emptyBatch(topic, partition, taken, logNumber)
-    owned = true
+    owned = !closed
     log.info('sink.claimed', {
       topic,
       partition,
@@ -225,9 +229,13 @@ export function createSinkPartition(options: SinkPartitionOptions): SinkPartitio
     },
     async close() {
       owned = false
+      closed = true
       await writing
-      if (epoch > 0)
-        await leaveSink(database.sql, place, epoch).catch((error: Error) =>
+      // A claim that PostgreSQL grants after the goodbye would take it back.
+      const last = await claiming?.catch(() => null)
+      const latest = last?.epoch ?? epoch
+      if (latest > 0)
+        await leaveSink(database.sql, place, latest).catch((error: Error) =>
           log.warn('sink.no_goodbye', { topic, partition, sink: place.sink, error }),
         )
     },

@@ -26,13 +26,16 @@ beforeEach(async () => {
   db = createDatabase((await database()).url, { name: 'test', max: 3 })
   written = []
   failures = []
+  answers = Promise.resolve()
 }, STACK_MS)
 afterEach(() => db.close())
 
+/** the destination's server answers only after this */
+let answers: Promise<void>
 const destination: Destination = {
   name: SINK,
   limits: { messages: 2, bytes: 1e6, ageMs: 1e6 },
-  prepare: async () => {},
+  prepare: () => answers,
   async write(batch: SinkBatch) {
     written.push({
       object: objectName(batch),
@@ -179,4 +182,38 @@ test('ends of transactions and what was taken back are gone past, and the next b
     ['sensor-data+0+0', 'sensor-data+0+4'],
     ['sensor-data+0+6', 'sensor-data+0+7'],
   ])
+})
+
+const hasLeft = async () => (await db.sql`select 1 from sink_progress where left_at is not null`).length === 1
+
+test('a goodbye waits for the claim that PostgreSQL is being asked for, so that it holds', async () => {
+  const sink = sinkOf('cluster-a')
+  await takeAll(sink, 2)
+  const locked = Promise.withResolvers<void>()
+  const held = db.sql.begin(async (tx) => {
+    await tx`select 1 from sink_progress for update`
+    await locked.promise
+  })
+  const claim = sink.claim({ low: 0, high: 2 })
+  await until(
+    'the claim to wait for the row',
+    async () => (await db.sql`select 1 from pg_locks where not granted`).length > 0,
+  )
+  const closed = sink.close()
+  locked.resolve()
+  await Promise.all([held, claim, closed])
+  expect(await hasLeft()).toBe(true)
+  expect(sink.nextOffset()).toBeNull()
+})
+
+test('a sink that is stopping claims nothing any more', async () => {
+  const sink = sinkOf('cluster-a')
+  await takeAll(sink, 2)
+  const answered = Promise.withResolvers<void>()
+  answers = answered.promise
+  const claim = sink.claim({ low: 0, high: 2 })
+  await sink.close()
+  answered.resolve()
+  await expect(claim).rejects.toThrow('Cannot claim sensor-data-0: this sink is stopping')
+  expect(await hasLeft()).toBe(true)
 })
