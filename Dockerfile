@@ -12,9 +12,15 @@ RUN bun install --frozen-lockfile --production --omit=optional --ignore-scripts
 
 FROM oven/bun:${BUN_VERSION}-slim
 WORKDIR /app
-# As with `bun start`: garbage is collected by what was allocated, not by the clock as well, and the allocator looks for
-# pages to give back once a minute, not ten times a second.
-ENV NODE_ENV=production BUN_GC_TIMER_DISABLE=1 MIMALLOC_PURGE_HOLES_MIN_INTERVAL=60000
+# As with `bun start` (lib/local/plan.ts says why): what the engine does of its own accord.
+ENV NODE_ENV=production \
+  BUN_GC_TIMER_DISABLE=1 \
+  BUN_JSC_percentCPUPerMBForEdenTimer=0.0001 \
+  BUN_JSC_percentCPUPerMBForFullTimer=0.00001 \
+  MIMALLOC_PURGE_HOLES_MIN_INTERVAL=600000 \
+  BUN_JSC_thresholdForJITAfterWarmUp=50 \
+  BUN_JSC_thresholdForOptimizeAfterWarmUp=100 \
+  BUN_JSC_thresholdForFTLOptimizeAfterWarmUp=1000000
 # A named volume takes over the owner of the folder it is mounted on, so these belong to the one who writes there.
 RUN install -d -o bun -g bun /data/spool /data/logs /data/objects
 COPY --from=packages /app/node_modules node_modules

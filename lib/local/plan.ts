@@ -182,11 +182,22 @@ export function monitorUrl(config: Config): string {
 }
 
 /**
- * Bun collects garbage once a second where anything was allocated, however little: a tenth of what a process does that has
- * little to do. Its allocator looks ten times a second for pages to give back: a fifth. JavaScriptCore's own collections, by
- * what was allocated, and a look a minute are enough.
+ * Programs here have little to do for weeks, and then very much. What the engine does of its own accord is set to that:
+ * - Garbage is collected by what was allocated. Bun would do it once a second as well, and JavaScriptCore every few seconds,
+ *   where anything was allocated, however little.
+ * - The allocator looks for pages to give back every ten minutes, not ten times a second.
+ * - What runs a few times a second is compiled within minutes (thresholds a tenth of the usual ones); the last and dearest
+ *   compiler (ten times its usual threshold) is for load.
  */
-const RUNTIME = { MIMALLOC_PURGE_HOLES_MIN_INTERVAL: '60000', BUN_GC_TIMER_DISABLE: '1' }
+const RUNTIME = {
+  BUN_GC_TIMER_DISABLE: '1',
+  BUN_JSC_percentCPUPerMBForEdenTimer: '0.0001',
+  BUN_JSC_percentCPUPerMBForFullTimer: '0.00001',
+  MIMALLOC_PURGE_HOLES_MIN_INTERVAL: '600000',
+  BUN_JSC_thresholdForJITAfterWarmUp: '50',
+  BUN_JSC_thresholdForOptimizeAfterWarmUp: '100',
+  BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: '1000000',
+}
 /** The page keeps little and hands out much: its garbage is collected as if the machine had 140 MB. */
 export const MONITOR_RUNTIME = { ...RUNTIME, BUN_JSC_forceRAMSize: '140000000' }
 

@@ -257,3 +257,25 @@ test('an answer that comes in pieces is put together once', () => {
   expect(answered).toEqual([7, rows, 7, rows, 7, rows])
   expect(joined).toBe(3) // unpatched 5: an empty rest of the answer before was joined to the first piece
 })
+
+test.each([
+  ['Fetch', 11],
+  ['Heartbeat', 3],
+  ['ListOffsets', 3],
+  ['Metadata', 6],
+  ['Produce', 7],
+])('a request looks for no file: %s in version %p', (api, version) => {
+  const { requests } = require('kafkajs/src/protocol/requests')
+  const folder = `kafkajs/src/protocol/requests/${api[0]?.toLowerCase()}${api.slice(1)}/v${version}`
+  const files = [`${folder}/request`, `${folder}/response`].map((name) => require.resolve(name))
+  const before = files.map((file) => require.cache[file])
+  expect(before).not.toContain(undefined)
+  for (const file of files) delete require.cache[file]
+  try {
+    requests[api].protocol({ version })({ topics: [], topicData: [] })
+    expect(files.map((file) => require.cache[file])).toEqual([undefined, undefined])
+  } finally {
+    for (const [i, file] of files.entries())
+      require.cache[file] = before[i] as NonNullable<(typeof before)[number]>
+  }
+})
