@@ -48,9 +48,13 @@ const MOST_STEPS = 300
 const PATIENCE = '15 seconds'
 
 export async function runMachineWatch(options: MachineWatchOptions, signal: AbortSignal): Promise<void> {
+  let judged: Micros | null = null
   while (!signal.aborted) {
-    const failed = await watchMachines(options, signal).then(
-      () => null,
+    const failed = await watchMachines(options, signal, judged).then(
+      (look) => {
+        judged = look.judged
+        return null
+      },
       (error: Error) => error,
     )
     if (failed && !signal.aborted) log.warn('machines.not_watched', { error: failed })
@@ -58,21 +62,35 @@ export async function runMachineWatch(options: MachineWatchOptions, signal: Abor
   }
 }
 
-/** Judges every complete minute that nobody has judged. Answers how many alarms it raised and cleared. */
-export async function watchMachines(options: MachineWatchOptions, signal?: AbortSignal): Promise<number> {
+export interface Look {
+  /** alarms raised and cleared */
+  told: number
+  /** the end of the last minute after which nothing was left to judge; null: not known */
+  judged: Micros | null
+}
+
+/**
+ * Judges every complete minute that nobody has judged. Those before `judged` are not asked for again; if another consumer
+ * dies while it is at one of them, that minute is judged along with the next.
+ */
+export async function watchMachines(
+  options: MachineWatchOptions,
+  signal?: AbortSignal,
+  judged: Micros | null = null,
+): Promise<Look> {
   const { database, books } = options
   const rules = books.latest()
-  if (rules.version === 0) return 0
+  if (rules.version === 0) return { told: 0, judged }
   const ready = await completeUpTo(database)
-  if (ready === null) return 0
+  if (ready === null || ready === judged) return { told: 0, judged }
   await meetMachines(database, ready)
   let told = 0
   while (!signal?.aborted) {
     const one = await judgeOne(options, rules, ready)
-    if (one === null) break
+    if (one === null) return { told, judged: ready }
     told += one.raised.length + one.cleared.length
   }
-  return told
+  return { told, judged: null }
 }
 
 /** The end of the last complete minute. */

@@ -76,7 +76,8 @@ async function rolledUp(): Promise<void> {
   }
 }
 
-const watch = (consumerId: string) => watchMachines({ database: db, books, consumerId, alertTopic: 'alerts' })
+const watch = async (consumerId: string) =>
+  (await watchMachines({ database: db, books, consumerId, alertTopic: 'alerts' })).told
 
 async function alarms() {
   return sql`select * from alerts where anomaly_type = 'equipment_condition' order by "timestamp"`
@@ -195,6 +196,24 @@ describe('the condition of a machine', () => {
       // what was measured before the act is no part of the new baseline
       expect(await watch('consumer-2')).toBe(0)
       expect((await machine())?.channels).toEqual([])
+    },
+    STACK_MS,
+  )
+
+  test(
+    'minutes that were all judged at the last look are not asked for again',
+    async () => {
+      const options = { database: db, books, consumerId: 'consumer-1', alertTopic: 'alerts' }
+      const { judged } = await watchMachines(options)
+      expect(judged).toBeGreaterThan(0)
+      await sql`
+        update machines set next_minute = timestamptz 'epoch' + ${judged} * interval '1 microsecond' - interval '1 minute'
+        where machine_id = 'machine-1'`
+      const before = await machine()
+      expect(await watchMachines(options, undefined, judged)).toEqual({ told: 0, judged })
+      expect((await machine())?.next_minute).toEqual(before?.next_minute)
+      await watchMachines(options)
+      expect((await machine())?.next_minute).not.toEqual(before?.next_minute)
     },
     STACK_MS,
   )
