@@ -104,7 +104,7 @@ describe('createPlant()', () => {
       last.set(reading.sensorId, reading.measuredAt)
     }
     expect(fractions).toBeGreaterThan(3000)
-    const seconds = new Set([...last.values()].map((at) => Math.floor(at / 1_000_000)))
+    const seconds = new Set([...last.values()].map((at) => Math.floor(at / SECOND)))
     expect(seconds.size).toBe(5) // one scan of each interval, not all in the same
   })
 

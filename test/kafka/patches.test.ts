@@ -275,7 +275,6 @@ test.each([
     requests[api].protocol({ version })({ topics: [], topicData: [] })
     expect(files.map((file) => require.cache[file])).toEqual([undefined, undefined])
   } finally {
-    for (const [i, file] of files.entries())
-      require.cache[file] = before[i] as NonNullable<(typeof before)[number]>
+    for (const [i, file] of files.entries()) require.cache[file] = before[i]!
   }
 })
